@@ -1,0 +1,1 @@
+"""Domain objects as Block Kit; pure functions, no I/O."""

@@ -1,0 +1,1 @@
+"""A Slack workspace for one machine: Web API, Socket Mode and signed HTTP delivery."""

@@ -1,0 +1,1 @@
+"""Dataset sources, validation, report, split and write."""

@@ -1,0 +1,1 @@
+"""An Azure ML workspace for one machine."""

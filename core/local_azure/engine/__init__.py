@@ -1,0 +1,1 @@
+"""The work: fine-tune, convert and serve a model on this machine."""

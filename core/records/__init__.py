@@ -1,0 +1,1 @@
+"""SQLAlchemy tables, the store and the Alembic migrations."""
