@@ -22,7 +22,7 @@ import secrets
 class UserError(Exception):
     """An error that may be shown to a person: `what` happened, `why`, and what to do `next`."""
 
-    def __init__(self, what: str, *, why: str = "", next: str = "") -> None:  # noqa: A002
+    def __init__(self, what: str, *, why: str = "", next: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.why = why
@@ -36,7 +36,7 @@ class UserError(Exception):
 class InputError(UserError):
     """A command, parameter or value that the person can correct; `field` names the parameter."""
 
-    def __init__(self, what: str, *, why: str = "", next: str = "", field: str = "") -> None:  # noqa: A002
+    def __init__(self, what: str, *, why: str = "", next: str = "", field: str = "") -> None:
         super().__init__(what, why=why, next=next)
         self.field = field
 
@@ -79,7 +79,7 @@ class AzureError(UserError):
         why: str = "",
         next: str = "",
         code: str = "",
-        request_id: str = "",  # noqa: A002
+        request_id: str = "",
     ) -> None:
         super().__init__(what, why=why, next=next)
         self.code = code

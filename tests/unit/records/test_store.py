@@ -1,0 +1,88 @@
+"""The records keep what was asked, once, whatever happens."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from core.errors import NotFoundError
+from core.events import EventKind, SubjectKind
+from core.records.store import Store, migrate, open_engine, record_event
+from core.records.tables import Dataset, Lease, Table
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(f"sqlite:///{tmp_path / 'records.sqlite'}")
+
+
+def a_dataset(id_: str = "data-1", due: datetime | None = NOW) -> Dataset:
+    return Dataset(id=id_, owner="U1", channel="C1", created_at=NOW, request={"source": "x"}, next_at=due)
+
+
+def test_migrated_tables_are_the_declared_tables(tmp_path: Path) -> None:
+    """The migrations build exactly the tables the code maps."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'r.sqlite'}")
+    migrate(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Table.metadata) == []
+
+
+def test_event_is_lost_with_its_change(store: Store) -> None:
+    """An event is written only if the change it tells of is."""
+    with pytest.raises(RuntimeError), store.transaction() as session:
+        dataset = a_dataset()
+        session.add(dataset)
+        record_event(session, dataset, EventKind.DATASET_REQUESTED, NOW)
+        raise RuntimeError
+    assert store.events(SubjectKind.DATASET, "data-1") == []
+    with pytest.raises(NotFoundError, match="data-1"):
+        store.get(Dataset, "data-1")
+
+
+def test_redelivered_request_is_recognised(store: Store) -> None:
+    """A request that Slack delivers twice is taken on once."""
+    assert store.take_delivery("Ev1", NOW)
+    assert not store.take_delivery("Ev1", NOW)
+    store.forget_deliveries(before=NOW + timedelta(seconds=1))
+    assert store.take_delivery("Ev1", NOW)
+
+
+def test_claimed_record_is_nobody_elses(store: Store) -> None:
+    """Two workers never carry out one step together, and a dead worker's claim runs out."""
+    with store.transaction() as session:
+        session.add(a_dataset())
+    mine = store.claim(Dataset, NOW, "a", timedelta(minutes=1))
+    assert mine is not None
+    assert mine.id == "data-1"
+    assert store.claim(Dataset, NOW, "b", timedelta(minutes=1)) is None
+    assert store.claim(Dataset, NOW + timedelta(minutes=2), "b", timedelta(minutes=1)) is not None
+
+
+def test_finished_record_is_never_claimed(store: Store) -> None:
+    """A record with nothing left to do is left alone."""
+    with store.transaction() as session:
+        session.add(a_dataset(due=None))
+    assert store.claim(Dataset, NOW, "a", timedelta(minutes=1)) is None
+    assert store.next_due() is None
+
+
+def test_lease_has_one_holder(store: Store) -> None:
+    """Of several processes one is the scheduler, until its lease runs out."""
+    minute = timedelta(minutes=1)
+    assert store.hold_lease("scheduler", "a", NOW, minute)
+    assert not store.hold_lease("scheduler", "b", NOW, minute)
+    assert store.hold_lease("scheduler", "a", NOW + minute / 2, minute)
+    assert store.hold_lease("scheduler", "b", NOW + 2 * minute, minute)
+    assert store.find(Lease)[0].holder == "b"
+
+
+def test_moments_come_back_in_utc(store: Store) -> None:
+    """Times keep their timezone through the database."""
+    with store.transaction() as session:
+        session.add(a_dataset())
+    assert store.get(Dataset, "data-1").created_at == NOW
