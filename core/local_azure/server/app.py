@@ -1,0 +1,72 @@
+"""The application: services, routes as data, and the gate in front of them."""
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from core.clock import AdjustableClock
+from core.local_azure.server import control, identity, operations
+from core.local_azure.server.errors import GatewayError, MfeError, handle
+from core.local_azure.server.faults import Faults
+from core.local_azure.server.gate import Gate
+from core.local_azure.server.identity import Tokens
+from core.local_azure.server.services import Services
+from core.local_azure.server.store import Store
+from core.local_azure.server.workspace import Workspace
+
+ROUTES: list[BaseRoute] = [
+    Route("/metadata/endpoints", identity.metadata),
+    Route("/msi/token", identity.token),
+    *operations.routes,
+    *control.routes,
+]
+
+BEGINNERS: list[Callable[[Services], None]] = []
+"""What takes up the work that a former server left behind, called when the server starts and after a reset."""
+
+STOPPERS: list[Callable[[Services], None]] = []
+"""What terminates a resource's processes, called when the server stops and before a reset."""
+
+
+def build_services(workspace: Workspace, folder: Path, clock: AdjustableClock, ca_file: Path) -> Services:
+    """Return the services of `workspace`, whose state is in `folder`."""
+    return Services(
+        workspace=workspace,
+        folder=folder,
+        store=Store(folder / "state.db"),
+        clock=clock,
+        tokens=Tokens(workspace.signing_key, workspace.tenant, workspace.url),
+        faults=Faults(),
+        workers=ThreadPoolExecutor(max_workers=16, thread_name_prefix="local-azure"),
+        ca_file=ca_file,
+        beginners=BEGINNERS,
+        stoppers=STOPPERS,
+    )
+
+
+def build_app(services: Services, started: Callable[[], None] = lambda: None) -> Starlette:
+    """Return the application; `started` is called when it is ready to answer."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        services.begin_work()
+        started()
+        yield
+        services.stop_work()
+        services.workers.shutdown()
+        services.store.close()
+
+    application = Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        middleware=[Middleware(Gate, services=lambda: services)],
+        exception_handlers=dict.fromkeys((MfeError, GatewayError, HTTPException, Exception), handle),
+    )
+    application.state.services = services
+    return application

@@ -1,0 +1,1 @@
+"""One module per resource, each with `routes`: parse the request, call the state, answer."""
