@@ -48,6 +48,18 @@ class VmSize:
     gpus: int
     memory_gib: float
     low_priority: bool
+    family: str = ""
+    price_per_hour: float | None = None
+    currency: str = "USD"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What of a quota is used: `name` is a VM family (or a total), both numbers in vCPUs or Azure's own unit."""
+
+    name: str
+    used: int
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -212,3 +224,33 @@ class ScoringTarget:
     uri: str
     key: str = field(repr=False)
     deployment: str = ""
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    """One message of a conversation; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next tokens are drawn; `stop` ends the answer, `seed` makes it repeatable where the server can."""
+
+    temperature: float = 0.6
+    top_p: float = 0.9
+    max_new_tokens: int = 200
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a deployment answered: time in seconds, tokens as the server counted them (None: it did not say)."""
+
+    text: str
+    seconds: float
+    deployment: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
