@@ -16,8 +16,10 @@ from core.local_azure.server.errors import GatewayError, MfeError, handle
 from core.local_azure.server.faults import Faults
 from core.local_azure.server.gate import Gate
 from core.local_azure.server.identity import Tokens
+from core.local_azure.server.processes import Engine
 from core.local_azure.server.services import Services
 from core.local_azure.server.store import Store
+from core.local_azure.server.supervisor_jobs import JobPlaces, JobSupervisor
 from core.local_azure.server.workspace import Workspace
 
 ROUTES: list[BaseRoute] = [
@@ -34,14 +36,26 @@ STOPPERS: list[Callable[[Services], None]] = []
 """What terminates a resource's processes, called when the server stops and before a reset."""
 
 
-def build_services(workspace: Workspace, folder: Path, clock: AdjustableClock, ca_file: Path) -> Services:
+def build_services(
+    workspace: Workspace, folder: Path, clock: AdjustableClock, ca_file: Path, engine: Engine
+) -> Services:
     """Return the services of `workspace`, whose state is in `folder`."""
+    store = Store(folder / "state.db")
+    tokens = Tokens(workspace.signing_key, workspace.tenant, workspace.url)
+    places = JobPlaces(
+        blobs=folder / "blobs",
+        container=workspace.container,
+        work=folder / "work",
+        tracking_uri=workspace.tracking_uri.replace("azureml://", "https://"),
+        ca_file=ca_file,
+    )
     return Services(
         workspace=workspace,
         folder=folder,
-        store=Store(folder / "state.db"),
+        store=store,
         clock=clock,
-        tokens=Tokens(workspace.signing_key, workspace.tenant, workspace.url),
+        tokens=tokens,
+        jobs=JobSupervisor(store, clock, places, tokens.mint, engine),
         faults=Faults(),
         workers=ThreadPoolExecutor(max_workers=16, thread_name_prefix="local-azure"),
         ca_file=ca_file,

@@ -24,6 +24,9 @@ class Engine:
     grace: float = 10.0
 
 
+ENGINE = Engine()
+
+
 def start(command: Sequence[str], specification: Path, log: Path) -> subprocess.Popen[bytes]:
     """Start ``command specification`` in a new process group, its output appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)

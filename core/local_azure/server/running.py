@@ -16,6 +16,7 @@ from core.clock import AdjustableClock, Clock, system_clock
 from core.errors import ConfigurationError
 from core.local_azure.server.app import build_app, build_services
 from core.local_azure.server.control_client import Control, connected
+from core.local_azure.server.processes import ENGINE, Engine
 from core.local_azure.server.workspace import Workspace, load_workspace, new_workspace, save_workspace
 
 
@@ -40,7 +41,9 @@ class _Protocol(H11Protocol):
 
 
 @contextmanager
-def running_azure(folder: Path, clock: Clock = system_clock, port: int = 0) -> Iterator[RunningAzure]:
+def running_azure(
+    folder: Path, clock: Clock = system_clock, port: int = 0, engine: Engine = ENGINE
+) -> Iterator[RunningAzure]:
     """Serve the workspace kept in `folder` from a thread for the length of the block.
 
     `port` 0 means the folder's own port, or a free one for a new folder. Raises `ConfigurationError` when the port is
@@ -53,7 +56,7 @@ def running_azure(folder: Path, clock: Clock = system_clock, port: int = 0) -> I
         certificates = _certificates(folder / "tls")
         adjustable = clock if isinstance(clock, AdjustableClock) else AdjustableClock(clock)
         ready = threading.Event()
-        services = build_services(workspace, folder, adjustable, certificates.authority)
+        services = build_services(workspace, folder, adjustable, certificates.authority, engine)
         server = uvicorn.Server(
             uvicorn.Config(
                 build_app(services, ready.set),
