@@ -93,16 +93,8 @@ def test_numbers_come_as_numbers() -> None:
     assert (arguments.number("percent"), arguments.integer("seed"), arguments.text("order")) == (2.5, 7, "")
 
 
-PIECES = st.sampled_from(
-    [
-        *"source= percent= persent = \" ' “ ” <http:// | > <@U1> <!here> &lt; -- 1e999 NaN ٣ -1 % \x00 \u202e".split(
-            " "
-        ),
-        "\n",
-        " ",
-    ]
-    + ["a" * 1001]
-)
+TYPED = "source= percent= persent = \" ' “ ” <http:// | > <@U1> <!here> &lt; -- 1e999 NaN ٣ -1 % \x00 \u202e"
+PIECES = st.sampled_from([*TYPED.split(), "\n", " ", "a" * 1001])
 
 
 @settings(max_examples=10_000, deadline=None)

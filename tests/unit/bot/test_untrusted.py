@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from bot.cards.untrusted import clip, code, code_block, mrkdwn, neutralise, printable
 
-PIECES = (
+TYPED = (
     "<!channel> <@U1> <#C1|x> https://evil.example/?q= [a](b) ![x](y) [a]:b @here www.evil.example mailto:a@b "
     "\u202e \u200b \x00 \ud800 ``` ` * & < > : / @ ! ] ( word"
-).split(" ")
-HOSTILE = st.lists(st.sampled_from([*PIECES, "\n", " "]) | st.text(max_size=5), max_size=40).map("".join)
+)
+HOSTILE = st.lists(st.sampled_from([*TYPED.split(" "), "\n", " "]) | st.text(max_size=5), max_size=40).map("".join)
 LIVE = re.compile(r"<[@!#]|@(channel|here|everyone)|://|\]\(|\]\[|\]:|mailto:[^\s\u2060]|www\.", re.IGNORECASE)
 
 
