@@ -11,12 +11,13 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from core.clock import AdjustableClock
-from core.local_azure.server import control, identity, operations
+from core.local_azure.server import control, identity, operations, state_computes
 from core.local_azure.server.errors import GatewayError, MfeError, handle
 from core.local_azure.server.faults import Faults
 from core.local_azure.server.gate import Gate
 from core.local_azure.server.identity import Tokens
 from core.local_azure.server.processes import Engine
+from core.local_azure.server.routes import computes, registry, workspace
 from core.local_azure.server.services import Services
 from core.local_azure.server.store import Store
 from core.local_azure.server.supervisor_jobs import JobPlaces, JobSupervisor
@@ -25,11 +26,14 @@ from core.local_azure.server.workspace import Workspace
 ROUTES: list[BaseRoute] = [
     Route("/metadata/endpoints", identity.metadata),
     Route("/msi/token", identity.token),
+    *workspace.routes,
+    *registry.routes,
+    *computes.routes,
     *operations.routes,
     *control.routes,
 ]
 
-BEGINNERS: list[Callable[[Services], None]] = []
+BEGINNERS: list[Callable[[Services], None]] = [state_computes.take_up]
 """What takes up the work that a former server left behind, called when the server starts and after a reset."""
 
 STOPPERS: list[Callable[[Services], None]] = []

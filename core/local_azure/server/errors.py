@@ -60,6 +60,11 @@ def asset_not_found(registry: str, kind: str, name: str, version: str) -> MfeErr
     return MfeError(404, "UserError", f"Could not find asset with ID: {asset}")
 
 
+def registry_refused(name: str) -> MfeError:
+    """Return the error of a registry that this identity may not read (401 is recorded, the text is ours)."""
+    return MfeError(401, "UserError", f"The registry {name} does not exist or you are not allowed to read it.")
+
+
 def endpoint_not_found(name: str) -> MfeError:
     """Return the error of an endpoint that does not exist (recorded for batch endpoints)."""
     detail = ("NoSuchEndpoint", f"Endpoint with name {name} was not found.")
