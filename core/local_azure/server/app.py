@@ -11,13 +11,13 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from core.clock import AdjustableClock
-from core.local_azure.server import control, identity, operations, state_computes
+from core.local_azure.server import control, identity, operations, state_computes, supervision
 from core.local_azure.server.errors import GatewayError, MfeError, handle
 from core.local_azure.server.faults import Faults
 from core.local_azure.server.gate import Gate
 from core.local_azure.server.identity import Tokens
 from core.local_azure.server.processes import Engine
-from core.local_azure.server.routes import computes, registry, workspace
+from core.local_azure.server.routes import computes, history, jobs, mlflow, registry, workspace
 from core.local_azure.server.services import Services
 from core.local_azure.server.store import Store
 from core.local_azure.server.supervisor_jobs import JobPlaces, JobSupervisor
@@ -29,14 +29,17 @@ ROUTES: list[BaseRoute] = [
     *workspace.routes,
     *registry.routes,
     *computes.routes,
+    *jobs.routes,
+    *history.routes,
+    *mlflow.routes,
     *operations.routes,
     *control.routes,
 ]
 
-BEGINNERS: list[Callable[[Services], None]] = [state_computes.take_up]
+BEGINNERS: list[Callable[[Services], None]] = [state_computes.take_up, supervision.begin]
 """What takes up the work that a former server left behind, called when the server starts and after a reset."""
 
-STOPPERS: list[Callable[[Services], None]] = []
+STOPPERS: list[Callable[[Services], None]] = [supervision.stop]
 """What terminates a resource's processes, called when the server stops and before a reset."""
 
 

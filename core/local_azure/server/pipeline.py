@@ -182,9 +182,7 @@ def _outputs(name: str, node: NodeRequest, request: JobRequest, component: Compo
 
 
 def computes(pipeline: Pipeline) -> Mapping[str, str]:
-    """Return which compute each of the component's steps asks for, by input name."""
+    """Return which compute each of the component's steps asks for, by input name; nothing is evaluated on compute_model_evaluation."""
     return {
-        key: value
-        for key, value in pipeline.inputs.items()
-        if key.startswith("compute_") and not key.startswith("compute_model_ev")
+        key: value for key, value in pipeline.inputs.items() if key.startswith("compute_") and "evaluation" not in key
     }

@@ -14,7 +14,6 @@ import psutil
 from core.local_azure.server.state_jobs import ProcessMark
 
 
-
 @dataclass(frozen=True)
 class Engine:
     """The commands that do the work, each followed by the path of a specification; `grace` is the seconds between SIGTERM and SIGKILL."""

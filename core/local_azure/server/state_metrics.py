@@ -61,4 +61,7 @@ def log(store: Store, run: str, metrics: list[Metric], parameters: list[Pair], t
 
 def latest(history: tuple[Metric, ...]) -> Metric:
     """Return the value of a metric that MLflow calls its last: that of the highest step, then time, then value."""
-    return max(history, key=lambda metric: (metric.step, metric.timestamp, -math.inf if math.isnan(metric.value) else metric.value))
+    return max(
+        history,
+        key=lambda metric: (metric.step, metric.timestamp, -math.inf if math.isnan(metric.value) else metric.value),
+    )

@@ -77,7 +77,9 @@ class JobSupervisor:
                     continue
                 if job.status is JobStatus.CANCEL_REQUESTED or busy.count(job.compute) < self._nodes(job.compute):
                     busy.append(job.compute)
-                    self._threads[job.name] = thread = threading.Thread(target=self._work, args=(job.name,), daemon=True)
+                    self._threads[job.name] = thread = threading.Thread(
+                        target=self._work, args=(job.name,), daemon=True
+                    )
                     thread.start()
                 elif job.status is JobStatus.PREPARING:
                     change(self._store, job.name, self._queued)

@@ -6,11 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from core.local_azure.server.state_jobs import (
     OUTPUT_STAGE,
-    TERMINAL,
     Job,
     JobStatus,
     StageRun,
@@ -18,7 +15,7 @@ from core.local_azure.server.state_jobs import (
 from core.local_azure.server.wire import mfe_time, system_data
 from core.local_azure.server.wire_mlflow import experiment_id
 from core.local_azure.server.workspace import Workspace
-from core.local_azure.work import Stage, StageError
+from core.local_azure.work import StageError
 
 Json = dict[str, Any]
 
@@ -84,7 +81,11 @@ def job_properties(job: Job) -> dict[str, str]:
     if job.request.compute_id:
         added["azureml.defaultComputeName"] = job.request.compute_id.rpartition("/")[2]
     if job.started_at:
-        execution = {"StartTime": mfe_time(job.started_at), "EndTime": _time(job.ended_at), "Status": _stage_word(job.status)}
+        execution = {
+            "StartTime": mfe_time(job.started_at),
+            "EndTime": _time(job.ended_at),
+            "Status": _stage_word(job.status),
+        }
         added["azureml.pipelines.stages"] = json.dumps({"Initialization": None, "Execution": execution})
     return {**job.request.properties, **added}
 
@@ -128,7 +129,12 @@ def details_json(job: Job, run: StageRun | None, workspace: Workspace, sign: Cal
     exists = run.attempt > 0 if run else job.started_at is not None
     identifier = run.name if run else job.name
     cost = dict.fromkeys(
-        ("chargedCpuCoreSeconds", "chargedCpuMemoryMegabyteSeconds", "chargedGpuSeconds", "chargedNodeUtilizationSeconds")
+        (
+            "chargedCpuCoreSeconds",
+            "chargedCpuMemoryMegabyteSeconds",
+            "chargedGpuSeconds",
+            "chargedNodeUtilizationSeconds",
+        )
     )
     return {
         **_shared(job, run, workspace),
@@ -200,7 +206,7 @@ def _shared(job: Job, run: StageRun | None, workspace: Workspace) -> Json:
     status, started, ended = of.status, of.started_at, of.ended_at
     running = started is not None and ended is None
     elapsed = _duration(started, ended)
-    user = {"userObjectId": workspace.tenant, "userTenantId": workspace.tenant, "userName": "local"}
+    user: Json = {"userObjectId": workspace.tenant, "userTenantId": workspace.tenant, "userName": "local"}
     user |= dict.fromkeys(("userPuId", "userIdp", "userAltSecId", "userIss", "upn"))
     modified = mfe_time(ended or started or of.created_at) if run else mfe_time(job.modified_at)
     return {
@@ -309,7 +315,16 @@ def _definition(job: Job) -> Json:
 
 def _error(error: StageError, at: datetime | None, workspace: Workspace) -> Json:
     empty = dict.fromkeys(
-        ("severity", "messageFormat", "messageParameters", "referenceCode", "detailsUri", "target", "innerError", "debugInfo")
+        (
+            "severity",
+            "messageFormat",
+            "messageParameters",
+            "referenceCode",
+            "detailsUri",
+            "target",
+            "innerError",
+            "debugInfo",
+        )
     )
     return {
         "error": {"code": error.code, "message": error.message, **empty, "details": [], "additionalInfo": None},
