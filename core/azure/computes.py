@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.azure.clients import word
-from core.azure.errors import calling, is_not_found
+from core.azure.errors import calling, is_not_found, scrub
 from core.azure.types import Compute, Usage, VmSize
 
 if TYPE_CHECKING:
@@ -18,11 +20,17 @@ def compute(clients: Clients, name: str) -> Compute | None:
     """Return the compute cluster `name`; None when the workspace has none."""
     with calling(f"read the compute {name}"):
         try:
-            return _compute(clients.workspace.compute.get(name))
+            found = _compute(clients.workspace.compute.get(name))
         except Exception as error:
             if is_not_found(error):
                 return None
             raise
+        if found.state == "Failed":
+            # The SDK keeps only the first error's code; what Azure says about the quota is in its message.
+            url = f"{clients.workspace_id}/computes/{name}"
+            resource = clients.rest.get(url, **{"api-version": "2023-08-01-preview"})
+            found = replace(found, errors=parse_errors(resource.get("properties") or {}) or found.errors)
+        return found
 
 
 def computes(clients: Clients) -> tuple[Compute, ...]:
@@ -88,6 +96,14 @@ def parse_usage(found: dict[str, Any]) -> Usage:
     return Usage(
         str(text or ""), int(_first(found, "currentValue", "current_value") or 0), int(found.get("limit") or 0)
     )
+
+
+def parse_errors(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what went wrong with a compute: creating it, then resizing it; each "CODE: message"."""
+    allocation = (properties.get("properties") or {}).get("errors") or ()
+    errors = [entry.get("error") or {} for entry in (*(properties.get("provisioningErrors") or ()), *allocation)]
+    texts = (": ".join(scrub(str(error[part])) for part in ("code", "message") if error.get(part)) for error in errors)
+    return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def _compute(found: Any) -> Compute:

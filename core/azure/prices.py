@@ -41,7 +41,7 @@ class PriceList:
         retail_url: str = RETAIL_URL,
         timeout: float = 3.0,
     ) -> None:
-        """Make a list that asks `sizes` first (`Workspace.vm_sizes`), then `retail_url` for at most `timeout` seconds."""
+        """Make a list that asks `sizes` (`Workspace.vm_sizes`), then `retail_url` for at most `timeout` seconds."""
         self._sizes, self._clock = sizes, clock
         self._retail_url, self._timeout = retail_url, timeout
         self._known: dict[tuple[str, str, date], Price | None] = {}

@@ -32,7 +32,7 @@ def foundation_model(clients: Clients, name: str, version: str | None) -> Founda
         models = clients.registry.models
         try:
             if version is None:
-                version = str(models.get(name, label="latest").version)
+                version = _latest(models, name)
             # The SDK's entity drops isArchived and systemMetadata, so the answer itself is read.
             resource = models._get(name, version)
         except ValidationException as error:
@@ -42,6 +42,21 @@ def foundation_model(clients: Clients, name: str, version: str | None) -> Founda
                 raise _unknown(clients, name, version) from error
             raise
     return parse_foundation_model(name, version, str(resource.id), resource.properties)
+
+
+def _latest(models: Any, name: str) -> str:
+    """Return the newest version of a model, an archived one only if there is no other."""
+    from azure.ai.ml.constants import ListViewType
+    from azure.ai.ml.exceptions import ValidationException
+
+    try:
+        return str(models.get(name, label="latest").version)
+    except ValidationException:
+        # The label looks only at versions that are not archived, as a retired model's all are.
+        archived = next(iter(models.list(name=name, list_view_type=ListViewType.ARCHIVED_ONLY)), None)
+        if archived is None:
+            raise
+        return str(archived.version)
 
 
 def parse_foundation_model(name: str, version: str, id: str, properties: Mapping[str, Any]) -> FoundationModel:
