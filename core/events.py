@@ -13,6 +13,7 @@ class EventKind(StrEnum):
     # plans: subject is the plan
     PLANNED = "planned"
     CONFIRMED = "confirmed"
+    DISMISSED = "dismissed"
     # datasets
     DATASET_REQUESTED = "dataset_requested"
     DATASET_PROGRESSED = "dataset_progressed"
