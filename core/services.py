@@ -1,7 +1,10 @@
 """What an operation needs, passed in; and who asks."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
+from core.azure.prices import PriceList
+from core.azure.scoring import ScoringClient
 from core.azure.workspace import Workspace
 from core.clock import Clock
 from core.records.store import Store
@@ -26,3 +29,13 @@ class Services:
     store: Store
     azure: Workspace
     clock: Clock
+
+    @cached_property
+    def prices(self) -> PriceList:
+        """Return what sizes cost, looked up once a day."""
+        return PriceList(self.azure.vm_sizes, self.clock)
+
+    @cached_property
+    def scoring(self) -> ScoringClient:
+        """Return the client that asks deployed models."""
+        return ScoringClient()

@@ -21,7 +21,9 @@ def dismiss_plan(services: Services, plan_id: str, user: str) -> Plan:
         dismissed = session.execute(update(Plan).where(*free).values(expires_at=now))
         plan = session.get_one(Plan, plan_id)
         if not dismissed.rowcount:  # type: ignore[attr-defined]
-            done = f"<@{plan.taken_by}> has already confirmed this." if plan.taken_by else "This plan is no longer open."
+            done = (
+                f"<@{plan.taken_by}> has already confirmed this." if plan.taken_by else "This plan is no longer open."
+            )
             raise ConflictError(done, next="`/ft-status` lists what there is.")
         record_event(session, plan, EventKind.DISMISSED, now, actor=user)
     return plan

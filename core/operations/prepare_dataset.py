@@ -1,0 +1,85 @@
+"""Ask for a dataset; it is read, validated, split and written by the reconciler's workers."""
+
+from pathlib import Path
+
+import msgspec
+
+from core.datasets import DatasetReport, DatasetRequest
+from core.errors import ConflictError, DatasetError, InputError
+from core.events import EventKind
+from core.operations.plans import asked_by, new_token
+from core.records.store import record_event
+from core.records.tables import Dataset
+from core.services import Requester, Services
+
+
+def request_dataset(services: Services, requester: Requester, request: DatasetRequest) -> Dataset:
+    """Record a dataset to prepare, after the checks that need no reading.
+
+    Raises DatasetError for a path that does not exist.
+    """
+    check_source(request.source)
+    now = services.clock()
+    dataset = Dataset(
+        id=f"data-{new_token()}",
+        request=msgspec.to_builtins(request),
+        state="preparing",
+        created_at=now,
+        next_at=now,
+        **asked_by(requester),
+    )
+    with services.store.transaction() as session:
+        session.add(dataset)
+        record_event(session, dataset, EventKind.DATASET_REQUESTED, now, actor=requester.user, source=request.source)
+    return dataset
+
+
+def check_source(source: str) -> None:
+    """Raise DatasetError when `source` is written as a path and nothing is there."""
+    path = Path(source).expanduser()
+    written_as_path = path.is_absolute() or source.startswith(("./", "../", "~"))
+    if written_as_path and not path.exists():
+        raise DatasetError(
+            f"There is no file or folder `{source}`.",
+            why="The bot looks on the machine that it runs on.",
+            next="Give the path as that machine sees it, or a Hugging Face dataset id.",
+        )
+
+
+def dataset_request(dataset: Dataset) -> DatasetRequest:
+    """Return what was asked for."""
+    return msgspec.convert(dataset.request, DatasetRequest)
+
+
+def dataset_report(dataset: Dataset) -> DatasetReport | None:
+    """Return what was prepared; None before the dataset is ready."""
+    return None if dataset.report is None else msgspec.convert(dataset.report, DatasetReport)
+
+
+def dataset_name(source: str) -> str:
+    """Return the short name of a source: `ultrachat_200k` of an id, `support` of a path to support.jsonl."""
+    return Path(source.rstrip("/")).name.removesuffix(".gz").rsplit(".", 1)[0] or "dataset"
+
+
+def ready_dataset(services: Services, requester: Requester, id_: str = "") -> tuple[Dataset, DatasetReport]:
+    """Return the dataset `id_` and its report, or the requester's newest that is ready when none is named.
+
+    Raises NotFoundError, InputError when there is none yet, ConflictError while it is prepared or when it failed.
+    """
+    if not id_:
+        ready = services.store.find(Dataset, Dataset.owner == requester.user, Dataset.state == "ready", limit=1)
+        if not ready:
+            raise InputError(
+                "No dataset is named, and you have none that is ready.",
+                next="Prepare one with `/ft-data HuggingFaceH4/ultrachat_200k percent=5`.",
+                field="dataset",
+            )
+        id_ = ready[0].id
+    dataset = services.store.get(Dataset, id_)
+    report = dataset_report(dataset)
+    if dataset.state == "failed":
+        why, then = ((dataset.failure or {}).get(key, "") for key in ("what", "next"))
+        raise ConflictError(f"The dataset `{dataset.id}` could not be prepared.", why=why, next=then)
+    if report is None:
+        raise ConflictError(f"The dataset `{dataset.id}` is still being prepared.", next="Try again when it is ready.")
+    return dataset, report
