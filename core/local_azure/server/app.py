@@ -12,12 +12,22 @@ from starlette.routing import BaseRoute, Route
 
 from core.clock import AdjustableClock
 from core.local_azure.server import control, identity, operations, state_computes, supervision
-from core.local_azure.server.errors import GatewayError, MfeError, handle
+from core.local_azure.server.errors import BlobError, GatewayError, MfeError, handle
 from core.local_azure.server.faults import Faults
 from core.local_azure.server.gate import Gate
 from core.local_azure.server.identity import Tokens
 from core.local_azure.server.processes import Engine
-from core.local_azure.server.routes import computes, history, jobs, mlflow, registry, workspace
+from core.local_azure.server.routes import (
+    blobs,
+    computes,
+    datastores,
+    history,
+    jobs,
+    mlflow,
+    models,
+    registry,
+    workspace,
+)
 from core.local_azure.server.services import Services
 from core.local_azure.server.store import Store
 from core.local_azure.server.supervisor_jobs import JobPlaces, JobSupervisor
@@ -29,6 +39,9 @@ ROUTES: list[BaseRoute] = [
     *workspace.routes,
     *registry.routes,
     *computes.routes,
+    *datastores.routes,
+    *blobs.routes,
+    *models.routes,
     *jobs.routes,
     *history.routes,
     *mlflow.routes,
@@ -87,7 +100,7 @@ def build_app(services: Services, started: Callable[[], None] = lambda: None) ->
         routes=ROUTES,
         lifespan=lifespan,
         middleware=[Middleware(Gate, services=lambda: services)],
-        exception_handlers=dict.fromkeys((MfeError, GatewayError, HTTPException, Exception), handle),
+        exception_handlers=dict.fromkeys((MfeError, GatewayError, BlobError, HTTPException, Exception), handle),
     )
     application.state.services = services
     return application

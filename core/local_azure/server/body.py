@@ -11,7 +11,7 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 async def read(request: Request, type: type[Body]) -> Body:
-    """Return the request's JSON body as `type`; raises `MfeError` 400 if it is none. Properties unknown to `type` are ignored."""
+    """Return the request's JSON body as `type`; raises `MfeError` 400 if it is none. Unknown properties are ignored."""
     try:
         return msgspec.json.decode(await request.body() or b"{}", type=type)
     except msgspec.DecodeError as error:

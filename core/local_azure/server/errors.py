@@ -6,6 +6,7 @@ Wording and shapes are from recorded traffic of azure-ai-ml's own tests (2022-20
 import logging
 import uuid
 from datetime import UTC, datetime
+from xml.sax.saxutils import escape
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -32,6 +33,14 @@ class MfeError(Exception):
 
 class GatewayError(Exception):
     """An error as Azure Resource Manager's gateway tells it, before Azure ML is asked."""
+
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
+
+
+class BlobError(Exception):
+    """An error as Azure Blob Storage tells it, in XML."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -91,6 +100,8 @@ def response(error: Exception) -> Response:
         if error.status >= 500:
             headers["x-ms-failure-cause"] = "service"
         return JSONResponse(mfe_body(error), error.status, headers)
+    if isinstance(error, BlobError):
+        return _blob_response(error)
     if isinstance(error, HTTPException):
         return response(_unknown_route(error))
     log.error("unforeseen error", exc_info=error)
@@ -125,6 +136,15 @@ async def handle(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         log.warning("no such route: %s %s", request.method, request.url.path)
     return response(error)
+
+
+def _blob_response(error: BlobError) -> Response:
+    request = str(uuid.uuid4())
+    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+    message = escape(f"{error.message}\nRequestId:{request}\nTime:{time}")
+    body = f'\ufeff<?xml version="1.0" encoding="utf-8"?><Error><Code>{error.code}</Code><Message>{message}</Message></Error>'
+    headers = {"x-ms-error-code": error.code, "x-ms-request-id": request, **error.headers}
+    return Response(body, error.status, headers, "application/xml")
 
 
 def _unknown_route(error: HTTPException) -> GatewayError:

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 
 from core.clock import Clock, system_clock
 from core.local_azure.server.errors import GatewayError, MfeError
+from core.local_azure.server.workspace import STORAGE_SUFFIX
 
 LIFETIME = timedelta(hours=24)
 
@@ -101,7 +102,7 @@ async def metadata(request: Request) -> JSONResponse:
             "tenant": "common",
             "identityProvider": "AAD",
         },
-        "suffixes": {"storage": "local", "keyVaultDns": "vault.local"},
+        "suffixes": {"storage": STORAGE_SUFFIX, "keyVaultDns": "vault.local"},
         "graph": url,
         "graphAudience": url,
         "media": url,

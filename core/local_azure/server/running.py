@@ -33,11 +33,17 @@ class RunningAzure:
 
 
 class _Protocol(H11Protocol):
-    """Hands each request its transport, so that a fault can cut the connection."""
+    """HTTP over connections that a fault can cut, and that are cut when the server stops."""
 
     def connection_made(self, transport: object) -> None:
         self.app_state = {**self.app_state, "transport": transport}
         super().connection_made(transport)  # type: ignore[arg-type]
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        # An idle TLS connection would otherwise wait for the client's goodbye.
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
 
 
 @contextmanager
@@ -113,7 +119,7 @@ def client_environment(workspace: Workspace, bundle: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: the folder's own `authority`, the server's `chain` with its key, the `bundle` of all that is trusted."""
+    """PEM files: the folder's own `authority`, the server's `chain` with its key, the `bundle` of all trusted ones."""
 
     authority: Path
     chain: Path

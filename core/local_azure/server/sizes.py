@@ -17,7 +17,7 @@ PRICE_VARIABLE = "LOCAL_AZURE_PRICE_PER_HOUR"
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """A VM size; prices in USD per hour, None when unknown. `quota` is how many vCPUs of its family there are in all."""
+    """A VM size; prices in USD per hour, None when unknown. `quota` is how many vCPUs its family has in all."""
 
     name: str
     family: str

@@ -68,7 +68,7 @@ def find(services: Services, name: str) -> Compute | None:
 
 
 def check(name: str, options: Options, former: Compute | None) -> Size:
-    """Return the size a compute asks for; raises `MfeError` 400 for what Azure ML refuses at once (the texts are ours)."""
+    """Return the size a compute asks for; raises `MfeError` 400 for what is refused at once (the texts are ours)."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,31}", name):
         raise _refused(f"Compute name {name} is invalid: 2 to 32 letters, digits or hyphens, starting with a letter.")
     size = find_size(options.vm_size)

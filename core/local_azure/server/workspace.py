@@ -10,6 +10,9 @@ import msgspec
 from core.clock import Clock
 
 REGISTRY = "azureml"
+STORAGE_SUFFIX = "local"
+ARTIFACTS = "azureml"
+"""The container of `workspaceartifactstore`."""
 
 
 class Workspace(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +49,16 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"/subscriptions/{self.subscription}/providers/Microsoft.MachineLearningServices/locations/{self.location}"
         )
+
+    @property
+    def account(self) -> str:
+        """Return the storage account's name: azure-ai-ml makes ``https://{account}.blob.{suffix}`` of it, suffix ``local``."""
+        return f"127.0.0.1:{self.port}/blob/localstore"
+
+    @property
+    def blob_url(self) -> str:
+        """Return the URL under which each container is a folder."""
+        return f"https://{self.account}.blob.{STORAGE_SUFFIX}"
 
     @property
     def container(self) -> str:
