@@ -109,21 +109,35 @@ def test_metrics_of_a_stage_are_read_over_mlflow(azure, ml, completed):
     assert (status, body["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
-def test_plain_mlflow_logs_and_reads(azure, completed, monkeypatch):
-    """Somebody who uses MLflow itself logs parameters, tags and metrics on a run and finds them again."""
-    from mlflow.tracking import MlflowClient
+def test_mlflow_logs_and_reads(azure, completed):
+    """Somebody who uses MLflow's REST API logs parameters, tags and metrics on a run and finds them again."""
+    root = f"/mlflow/v1.0{azure.workspace.resource_id}/api/2.0/mlflow"
+    metric = {"run_id": completed.name, "key": "eval_loss", "value": "NaN", "timestamp": "1790000000000", "step": "3"}
+    assert rest(azure, "POST", f"{root}/runs/log-metric", metric) == (200, {})
+    pair = {"run_id": completed.name, "key": "seed", "value": "42"}
+    assert rest(azure, "POST", f"{root}/runs/log-parameter", pair) == (200, {})
+    assert rest(azure, "POST", f"{root}/runs/set-tag", pair | {"key": "who"}) == (200, {})
+    status, body = rest(azure, "POST", f"{root}/runs/log-parameter", pair | {"value": "43"})
+    assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    _, body = rest(azure, "GET", f"{root}/runs/get?run_id={completed.name}")
+    data = body["run"]["data"]
+    assert data["metrics"] == [{"key": "eval_loss", "value": "NaN", "timestamp": 1790000000000, "step": 3}]
+    assert data["params"] == [{"key": "seed", "value": "42"}]
+    assert {"key": "who", "value": "42"} in data["tags"]
 
-    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", Credential(azure).get_token(azure.url).token)
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(azure.ca_file))
-    mlflow = MlflowClient(tracking_uri=azure.workspace.tracking_uri.replace("azureml://", "https://"))
-    mlflow.log_metric(completed.name, "eval_loss", 0.25, step=3)
-    mlflow.log_param(completed.name, "seed", "42")
-    mlflow.set_tag(completed.name, "who", "me")
-    run = mlflow.get_run(completed.name)
-    assert (run.data.metrics["eval_loss"], run.data.params["seed"], run.data.tags["who"]) == (0.25, "42", "me")
-    experiment = mlflow.get_experiment_by_name("chat")
-    runs = mlflow.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{completed.name}'")
-    assert [run.info.run_name for run in runs] == STAGES
+
+def test_mlflow_finds_the_runs_of_an_experiment(azure, completed):
+    """The children of a job are found through their experiment and their parent's tag."""
+    root = f"/mlflow/v1.0{azure.workspace.resource_id}/api/2.0/mlflow"
+    _, body = rest(azure, "GET", f"{root}/experiments/get-by-name?experiment_name=chat")
+    asked = {"experiment_ids": [body["experiment"]["experiment_id"]]}
+    parent = {"filter": f"tags.mlflow.parentRunId = '{completed.name}'"}
+    _, body = rest(azure, "POST", f"{root}/runs/search", asked | parent)
+    assert [run["info"]["run_name"] for run in body["runs"]] == STAGES
+    status, body = rest(azure, "POST", f"{root}/runs/search", asked | {"filter": "metrics.loss < 1"})
+    assert (status, body["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    status, body = rest(azure, "GET", f"{root}/experiments/get-by-name?experiment_name=none")
+    assert (status, body["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
 def test_streaming_prints_the_pipelines_log(ml, completed, capsys):

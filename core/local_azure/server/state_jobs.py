@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from core.local_azure.server.store import Store
+from core.local_azure.server.workspace import ARTIFACTS
 from core.local_azure.work import Stage, StageError
 
 KIND = "job"
@@ -200,7 +201,7 @@ def log_file(blobs: Path, run: str) -> Path:
 
 def artifacts(blobs: Path, run: str) -> Path:
     """Return the folder of a run's artifacts in the container of `workspaceartifactstore`."""
-    return blobs / "azureml" / "ExperimentRun" / f"dcid.{run}"
+    return blobs / ARTIFACTS / "ExperimentRun" / f"dcid.{run}"
 
 
 def output_path(job: Job, output: str) -> str:

@@ -10,12 +10,17 @@ KIND = "run-record"
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One logged value; `timestamp` is in milliseconds since 1970."""
+    """One logged value, kept as text because JSON has no NaN; `timestamp` is in milliseconds since 1970."""
 
     key: str
-    value: float
+    text: str
     timestamp: int
     step: int = 0
+
+    @property
+    def value(self) -> float:
+        """Return the value."""
+        return float(self.text)
 
 
 class Pair(msgspec.Struct, frozen=True):

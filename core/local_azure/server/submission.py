@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from core.local_azure.server import registry, state_computes
-from core.local_azure.server.errors import MfeError, asset_not_found, datastore_not_found
+from core.local_azure.server import datastores, registry, state_blobs, state_computes
+from core.local_azure.server.errors import MfeError, asset_not_found
 from core.local_azure.server.pipeline import Component, Pipeline, computes, invalid_pipeline, read_pipeline, the_node
 from core.local_azure.server.services import Services
 from core.local_azure.server.state_jobs import KIND, Job, JobRequest, JobStatus, StageRun
@@ -16,9 +16,6 @@ from core.local_azure.work import Stage
 
 SERVERLESS = "serverless"
 
-_DATASTORE = re.compile(
-    r"azureml://(?:subscriptions/.+/workspaces/[^/]+/)?datastores/([^/]+)/paths/(.+)", re.IGNORECASE
-)
 _REGISTRY_MODEL = re.compile(r"azureml://registries/([^/]+)/models/([^/]+)/versions/([^/]+)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 
@@ -51,17 +48,10 @@ def new_job(services: Services, name: str, request: JobRequest) -> Job:
 
 def local_path(services: Services, uri: str) -> Path:
     """Return where the blobs of a datastore path lie; raises `MfeError` for another uri or an unknown datastore."""
-    found = _DATASTORE.fullmatch(uri)
-    if found is None:
+    place = datastores.parse(uri)
+    if place is None:
         raise invalid_pipeline(f"The uri {uri} is not a path in a datastore of this workspace.", "InvalidUri")
-    containers = {"workspaceblobstore": services.workspace.container, "workspaceartifactstore": "azureml"}
-    if found[1] not in containers:
-        raise datastore_not_found(found[1])
-    folder = services.blobs / containers[found[1]]
-    path = (folder / found[2]).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise invalid_pipeline(f"The uri {uri} leaves its datastore.", "InvalidUri")
-    return path
+    return state_blobs.locate(services, datastores.container(services.workspace, place.datastore), place.path)
 
 
 def _component(identifier: str) -> Component:

@@ -1,15 +1,19 @@
 """Run history: what azure-ai-ml reads about runs when it lists children, streams logs and downloads outputs."""
 
+from functools import partial
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from core.local_azure.server import sas
 from core.local_azure.server.addresses import HISTORY, route
 from core.local_azure.server.body import read
 from core.local_azure.server.errors import MfeError
 from core.local_azure.server.services import services
 from core.local_azure.server.state_jobs import Job, StageRun, change, find_run
 from core.local_azure.server.wire_jobs import details_json, run_data_json, run_json
+from core.local_azure.server.workspace import ARTIFACTS
 
 _SERVICES = (
     "api",
@@ -64,7 +68,8 @@ async def patch_run(request: Request) -> Response:
 async def get_details(request: Request) -> Response:
     """GET runs/{run}/details."""
     job, run = _find(request, request.path_params["run"])
-    return JSONResponse(details_json(job, run, services(request).workspace, lambda path: path))
+    workspace = services(request).workspace
+    return JSONResponse(details_json(job, run, workspace, partial(sas.blob_url, workspace, ARTIFACTS)))
 
 
 async def get_children(request: Request) -> Response:

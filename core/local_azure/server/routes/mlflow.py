@@ -29,14 +29,23 @@ class MlflowError(Exception):
         self.status, self.code = status, code
 
 
-class LogMetric(msgspec.Struct):
-    """Body of runs/log-metric."""
+class LoggedMetric(msgspec.Struct):
+    """A metric as it is sent; protobuf's JSON writes 64-bit integers, NaN and the infinities as text."""
 
-    run_id: str
     key: str
     value: float
     timestamp: int
     step: int = 0
+
+    def metric(self) -> Metric:
+        """Return the metric to be kept."""
+        return Metric(self.key, repr(self.value), self.timestamp, self.step)
+
+
+class LogMetric(LoggedMetric, kw_only=True):
+    """Body of runs/log-metric."""
+
+    run_id: str
 
 
 class LogPair(msgspec.Struct):
@@ -51,7 +60,7 @@ class LogBatch(msgspec.Struct):
     """Body of runs/log-batch."""
 
     run_id: str
-    metrics: list[Metric] = []
+    metrics: list[LoggedMetric] = []
     params: list[Pair] = []
     tags: list[Pair] = []
 
@@ -87,7 +96,6 @@ def _told(handler: Handler) -> Handler:
 
 async def _body(request: Request, type: type[Body]) -> Body:
     try:
-        # Protobuf's JSON writes 64-bit integers and NaN as text.
         return msgspec.json.decode(await request.body() or b"{}", type=type, strict=False)
     except msgspec.MsgspecError as error:
         raise MlflowError(400, "INVALID_PARAMETER_VALUE", str(error)) from None
@@ -112,13 +120,13 @@ def _log(request: Request, run: str, metrics: list[Metric], params: list[Pair], 
 async def log_metric(request: Request) -> Response:
     """POST runs/log-metric."""
     body = await _body(request, LogMetric)
-    return _log(request, body.run_id, [Metric(body.key, body.value, body.timestamp, body.step)], [], [])
+    return _log(request, body.run_id, [body.metric()], [], [])
 
 
 async def log_batch(request: Request) -> Response:
     """POST runs/log-batch."""
     body = await _body(request, LogBatch)
-    return _log(request, body.run_id, body.metrics, body.params, body.tags)
+    return _log(request, body.run_id, [metric.metric() for metric in body.metrics], body.params, body.tags)
 
 
 async def log_parameter(request: Request) -> Response:
