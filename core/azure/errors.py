@@ -74,16 +74,19 @@ def as_azure_error(error: Exception, doing: str) -> AzureError | None:
     if isinstance(error, HttpResponseError) and error.status_code is not None:
         code, message = _code_and_message(error)
         return _judged(doing, error.status_code, code, message, _request_id(getattr(error.response, "headers", {})))
-    # No answer, a broken one, or no token: azure-identity's errors carry a response when Microsoft Entra ID refused.
-    if isinstance(error, SdkError | httpx.HTTPError | ConnectionError | TimeoutError):
-        why = _short(str(error)) or type(error).__name__
-        return AzureUnavailable(f"Azure did not answer a request to {doing}.", why=why, next="It is tried again.")
     if type(error).__module__.startswith(("azure.ai.ml", "marshmallow")):
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, SdkError) and not type(cause).__module__.startswith("azure.ai.ml"):
+            return as_azure_error(cause, doing)
         # The SDK's own validation, before anything was sent.
         why = _short(str(getattr(error, "message", "") or error))
         return AzureRefused(
             f"Azure ML's SDK refused to {doing}.", why=why, next=remedy("", why), code=type(error).__name__
         )
+    # No answer, a broken one, or no token: azure-identity's errors carry a response when Microsoft Entra ID refused.
+    if isinstance(error, SdkError | httpx.HTTPError | ConnectionError | TimeoutError):
+        why = _short(str(error)) or type(error).__name__
+        return AzureUnavailable(f"Azure did not answer a request to {doing}.", why=why, next="It is tried again.")
     return None
 
 

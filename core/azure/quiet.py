@@ -11,6 +11,8 @@ from typing import Any
 
 def silence() -> None:
     """Close the known sources of noise of azure-ai-ml; imports it, so this takes three seconds the first time."""
+    warnings.filterwarnings("ignore", module=r"(azure\.ai\.ml|marshmallow)\b.*")
+    warnings.filterwarnings("ignore", message=r".*experimental class.*")
     from azure.ai.ml._artifacts import _blob_storage_helper
     from azure.ai.ml._utils import _azureml_polling
 
@@ -20,8 +22,6 @@ def silence() -> None:
     # Set after the import, which resets them.
     for name in ("azure.ai.ml", "azure.core", "azure.identity", "azure.storage", "msrest"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"azure\.ai\.ml\..*")
-    warnings.filterwarnings("ignore", message=r".*experimental class.*")
 
 
 def _without_print(module: ModuleType) -> None:

@@ -66,8 +66,8 @@ def parse_foundation_model(name: str, version: str, id: str, properties: Mapping
     """
     tags = _texts(properties.get("tags"))
     facts = {**_texts(properties.get("properties")), **tags}
-    metadata = _literal(properties.get("systemMetadata") or properties.get("system_metadata")) or {}
-    supported = _literal(metadata.get("supportedComputes")) or {}
+    metadata = _mapping(properties.get("systemMetadata"))
+    supported = _mapping(metadata.get("supportedComputes"))
     everything = {**facts, **_texts(metadata)}
     return FoundationModel(
         name=name,
@@ -148,6 +148,11 @@ def _literal(value: Any) -> Any:
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             continue
     return value
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    found = _literal(value)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _texts(value: Any) -> dict[str, str]:
