@@ -1,11 +1,9 @@
 """The control plane as tests and the command line call it."""
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import httpx
 import msgspec
@@ -74,7 +72,11 @@ class Control:
         """Empty the workspace."""
         self._http.post("/reset").raise_for_status()
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        """Return this control plane, closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Close the connection."""
         self._http.close()
 
@@ -85,14 +87,4 @@ class Control:
         return msgspec.json.decode(self._http.get(path, params=query).raise_for_status().content, type=type)
 
 
-@contextmanager
-def connected(url: str, token: str, ca_file: Path) -> Iterator[Control]:
-    """Yield the control plane of the server at `url`, closed at the end."""
-    control = Control(url, token, ca_file)
-    try:
-        yield control
-    finally:
-        control.close()
-
-
-__all__ = ["Call", "Control", "Fault", "Held", "Kind", "Moment", "Scarcity", "connected"]
+__all__ = ["Call", "Control", "Fault", "Held", "Kind", "Moment", "Scarcity"]

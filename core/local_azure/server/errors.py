@@ -14,6 +14,9 @@ from starlette.responses import JSONResponse, Response
 
 log = logging.getLogger(__name__)
 
+XML = '\ufeff<?xml version="1.0" encoding="utf-8"?>'
+"""How Blob Storage's documents begin: with a byte order mark."""
+
 
 class MfeError(Exception):
     """An error as the management front end of Azure ML tells it: jobs, models, endpoints, datastores, registries."""
@@ -142,9 +145,9 @@ def _blob_response(error: BlobError) -> Response:
     request = str(uuid.uuid4())
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
     message = escape(f"{error.message}\nRequestId:{request}\nTime:{time}")
-    body = f'\ufeff<?xml version="1.0" encoding="utf-8"?><Error><Code>{error.code}</Code><Message>{message}</Message></Error>'
+    body = f"<Error><Code>{error.code}</Code><Message>{message}</Message></Error>"
     headers = {"x-ms-error-code": error.code, "x-ms-request-id": request, **error.headers}
-    return Response(body, error.status, headers, "application/xml")
+    return Response(f"{XML}{body}", error.status, headers, "application/xml")
 
 
 def _unknown_route(error: HTTPException) -> GatewayError:

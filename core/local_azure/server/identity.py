@@ -90,9 +90,10 @@ async def token(request: Request) -> JSONResponse:
 
 async def metadata(request: Request) -> JSONResponse:
     """Answer the cloud metadata request with which azure-ai-ml finds the addresses of a cloud."""
-    url = request.app.state.services.workspace.url
+    workspace = request.app.state.services.workspace
+    url = workspace.url
     cloud = {
-        "name": "AzureLocal",
+        "name": workspace.cloud,
         "portal": url,
         # azure-ai-ml takes this cloud only if this is part of the metadata URL itself.
         "resourceManager": f"{url}/",

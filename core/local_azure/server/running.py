@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from core.clock import AdjustableClock, Clock, system_clock
 from core.errors import ConfigurationError
 from core.local_azure.server.app import build_app, build_services
-from core.local_azure.server.control_client import Control, connected
+from core.local_azure.server.control_client import Control
 from core.local_azure.server.processes import ENGINE, Engine
 from core.local_azure.server.workspace import Workspace, load_workspace, new_workspace, save_workspace
 
@@ -88,7 +88,7 @@ def running_azure(
         if not thread.is_alive():
             raise ConfigurationError("The local Azure ML server could not start.", next="See its log above.")
         try:
-            with connected(workspace.url, workspace.control_token, certificates.authority) as control:
+            with Control(workspace.url, workspace.control_token, certificates.authority) as control:
                 environment = client_environment(workspace, certificates.bundle)
                 yield RunningAzure(workspace.url, workspace, folder, certificates.authority, environment, control)
         finally:
@@ -103,6 +103,7 @@ def client_environment(workspace: Workspace, bundle: Path) -> dict[str, str]:
         "REQUESTS_CA_BUNDLE": str(bundle),
         "SSL_CERT_FILE": str(bundle),
         "ARM_CLOUD_METADATA_URL": f"{url}/metadata/endpoints",
+        "AZUREML_CURRENT_CLOUD": workspace.cloud,
         "REGISTRY_DISCOVERY_ENDPOINT_URL": f"{url}/",
         "IDENTITY_ENDPOINT": f"{url}/msi/token",
         "IDENTITY_HEADER": workspace.identity_header,

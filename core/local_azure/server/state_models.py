@@ -139,7 +139,7 @@ def model_folder(services: Services, name: str, version: str) -> Path | None:
 
 
 def read_flavors(path: Path) -> dict[str, dict[str, str]]:
-    """Return the flavors that the MLmodel file in `path` names, none for other files; raises `MfeError` 400 if it is broken."""
+    """Return the flavors that the MLmodel file in `path` names, if any; raises `MfeError` 400 if it is broken."""
     described = path / "MLmodel"
     if not described.is_file():
         return {}

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from core.local_azure.server.errors import BlobError
+from core.local_azure.server.errors import XML, BlobError
 from core.local_azure.server.state_blobs import Blob, Description
 
 METADATA = "x-ms-meta-"
@@ -57,7 +57,7 @@ def written_headers(blob: Blob) -> dict[str, str]:
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Return the first byte and the one behind the last that a Range header asks for, or None; raises `BlobError` 416."""
+    """Return the first byte and the one behind the last that a Range header wants, or None; raises `BlobError` 416."""
     found = re.fullmatch(r"bytes=(\d+)-(\d*)", header or "")
     if not found:
         return None
@@ -92,8 +92,7 @@ def listing(url: str, container: str, prefix: str, delimiter: str, blobs: list[B
             folded.add(head)
             _text(SubElement(entries, "BlobPrefix"), "Name", prefix + head + separator)
     _text(root, "NextMarker", next_marker)
-    # Azure begins this document with a byte order mark.
-    return '\ufeff<?xml version="1.0" encoding="utf-8"?>'.encode() + ElementTree.tostring(root)
+    return XML.encode() + ElementTree.tostring(root)
 
 
 def _entry(parent: Element, blob: Blob) -> None:

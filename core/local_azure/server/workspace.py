@@ -51,8 +51,13 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def cloud(self) -> str:
+        """Return the cloud's name, one for each port: azure-ai-ml keeps a cloud's addresses by its name."""
+        return f"AzureLocal-{self.port}"
+
+    @property
     def account(self) -> str:
-        """Return the storage account's name: azure-ai-ml makes ``https://{account}.blob.{suffix}`` of it, suffix ``local``."""
+        """Return the storage account's name, of which azure-ai-ml makes ``https://{account}.blob.local``."""
         return f"127.0.0.1:{self.port}/blob/localstore"
 
     @property
