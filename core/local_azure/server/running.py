@@ -99,7 +99,10 @@ def running_azure(
 def client_environment(workspace: Workspace, bundle: Path) -> dict[str, str]:
     """Return the environment with which unmodified azure-ai-ml and azure-identity talk to this server."""
     url = workspace.url
+    unproxied = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1")))
     return {
+        "NO_PROXY": unproxied,
+        "no_proxy": unproxied,
         "REQUESTS_CA_BUNDLE": str(bundle),
         "SSL_CERT_FILE": str(bundle),
         "ARM_CLOUD_METADATA_URL": f"{url}/metadata/endpoints",
