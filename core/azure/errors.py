@@ -35,6 +35,7 @@ _BUSY = re.compile(
 )
 # Azure Resource Manager names the workspace itself, not something in it.
 _WORKSPACE = re.compile(r"'Microsoft\.MachineLearningServices/workspaces/[^/']+'")
+_OTHER_MISSING = frozenset({"ResourceGroupNotFound", "SubscriptionNotFound", "InvalidResourceType"})
 _LONGEST_WHY = 600
 
 
@@ -50,7 +51,7 @@ def is_not_found(error: BaseException) -> bool:
     if not isinstance(error, HttpResponseError) or error.status_code != 404:
         return False
     code, message = _code_and_message(error)
-    return code not in {"ResourceGroupNotFound", "SubscriptionNotFound"} and not _WORKSPACE.search(message)
+    return code not in _OTHER_MISSING and not _WORKSPACE.search(message)
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from azure.core.exceptions import HttpResponseError
 
 from core.azure.cloud import tls_context
-from core.azure.errors import scrub
+from core.azure.errors import is_not_found, scrub
 from core.azure.types import JobFailure, StageSnapshot
 
 if TYPE_CHECKING:
@@ -122,7 +123,13 @@ def _children(clients: Clients, run: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     token = ""
     while url:
-        page = clients.rest.get(url, **({"$continuationtoken": token} if token else {}))
+        try:
+            page = clients.rest.get(url, **({"$continuationtoken": token} if token else {}))
+        except HttpResponseError as error:
+            # The history follows the job, so a new job is not in it yet.
+            if is_not_found(error):
+                return found
+            raise
         found += page.get("value") or []
         # Swagger's paged answer: nextLink is a full address; continuationToken goes back as a parameter.
         next_link, token = page.get("nextLink"), str(page.get("continuationToken") or "")

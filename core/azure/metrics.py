@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from azure.core.exceptions import HttpResponseError
+
 from core.azure import history
-from core.azure.errors import calling
+from core.azure.errors import calling, is_not_found
 from core.azure.types import TrainingMetrics
 from core.errors import AzureRefused
 
@@ -32,7 +34,12 @@ def training_metrics(clients: Clients, job: str) -> TrainingMetrics:
         if stage is None:
             return TrainingMetrics()
         api = f"{clients.tracking_url}/api/2.0/mlflow"
-        run = clients.rest.get(f"{api}/runs/get", run_id=stage.run)["run"]
+        try:
+            run = clients.rest.get(f"{api}/runs/get", run_id=stage.run)["run"]
+        except HttpResponseError as error:
+            if is_not_found(error):
+                return TrainingMetrics()
+            raise
         keys = [str(metric["key"]) for metric in run.get("data", {}).get("metrics") or ()]
         losses = _history(clients, api, stage.run, choose(keys, LOSS))
         eval_losses = _history(clients, api, stage.run, choose(keys, EVAL_LOSS))

@@ -19,8 +19,8 @@ def silence() -> None:
     # A dot for each poll of a deployment, and colour codes after each upload: both are bare prints.
     _without_print(_azureml_polling)
     _without_print(_blob_storage_helper)
-    # Set after the import, which resets them.
-    for name in ("azure.ai.ml", "azure.core", "azure.identity", "azure.storage", "msrest"):
+    # Set after the import, which resets them. httpx writes whole addresses, signatures included.
+    for name in ("httpx", "azure.ai.ml", "azure.core", "azure.identity", "azure.storage", "msrest"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

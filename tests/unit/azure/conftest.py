@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -68,7 +68,8 @@ def serve() -> Iterator[Callable[[Callable[[Request], Reply]], Served]]:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data) + (1 if reply.cut else 0)))
                 self.end_headers()
-                self.wfile.write(data)
+                with suppress(ConnectionError):
+                    self.wfile.write(data)
                 self.close_connection = self.close_connection or reply.cut
 
             def log_message(self, *_: object) -> None:
