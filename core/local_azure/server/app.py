@@ -21,15 +21,20 @@ from core.local_azure.server.routes import (
     blobs,
     computes,
     datastores,
+    deployments,
+    endpoints,
     history,
     jobs,
+    metrics,
     mlflow,
     models,
     registry,
+    scoring,
     workspace,
 )
 from core.local_azure.server.services import Services
 from core.local_azure.server.store import Store
+from core.local_azure.server.supervisor_deployments import DeploymentSupervisor
 from core.local_azure.server.supervisor_jobs import JobPlaces, JobSupervisor
 from core.local_azure.server.workspace import Workspace
 
@@ -45,6 +50,10 @@ ROUTES: list[BaseRoute] = [
     *jobs.routes,
     *history.routes,
     *mlflow.routes,
+    *endpoints.routes,
+    *deployments.routes,
+    *metrics.routes,
+    *scoring.routes,
     *operations.routes,
     *control.routes,
 ]
@@ -76,6 +85,7 @@ def build_services(
         clock=clock,
         tokens=tokens,
         jobs=JobSupervisor(store, clock, places, tokens.mint, engine),
+        deployments=DeploymentSupervisor(store, folder / "deployments", engine),
         faults=Faults(),
         workers=ThreadPoolExecutor(max_workers=16, thread_name_prefix="local-azure"),
         ca_file=ca_file,

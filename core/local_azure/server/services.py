@@ -11,6 +11,7 @@ from core.clock import AdjustableClock
 from core.local_azure.server.faults import Faults
 from core.local_azure.server.identity import Tokens
 from core.local_azure.server.store import Store
+from core.local_azure.server.supervisor_deployments import DeploymentSupervisor
 from core.local_azure.server.supervisor_jobs import JobSupervisor
 from core.local_azure.server.workspace import Workspace
 
@@ -21,7 +22,7 @@ class Services:
 
     `folder` holds everything on disk; each resource with files has a subfolder of its own.
     `workers` runs what must outlive a request; `ca_file` verifies this server's own certificate.
-    `jobs` runs the stages of jobs.
+    `jobs` runs the stages of jobs, `deployments` the processes that serve.
     `beginners` and `stoppers` are what each resource does in `begin_work` and `stop_work`; `app` lists them.
     """
 
@@ -34,6 +35,7 @@ class Services:
     workers: ThreadPoolExecutor
     ca_file: Path
     jobs: JobSupervisor
+    deployments: DeploymentSupervisor
     beginners: list[Callable[["Services"], None]] = field(default_factory=list)
     stoppers: list[Callable[["Services"], None]] = field(default_factory=list)
 

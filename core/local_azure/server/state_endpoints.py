@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from core.local_azure.server.errors import MfeError, endpoint_not_found
-from core.local_azure.server.state_jobs import ProcessMark
 from core.local_azure.server.store import Store
 
 ENDPOINT = "endpoint"
@@ -124,7 +123,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment in an endpoint; `port` is where its process answers, None before it ever did."""
+    """A deployment in an endpoint; `serving` is the model, as `ServeSpec` calls it, with which it last came up."""
 
     name: str
     endpoint: str
@@ -135,9 +134,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     modified: datetime
     tags: dict[str, str] = {}
     sku: Sku = Sku()
-    port: int | None = None
-    process: ProcessMark | None = None
-    ready: bool = False
+    serving: str | None = None
 
     @property
     def key(self) -> str:

@@ -2,19 +2,21 @@
 
 from functools import partial
 
-from core.local_azure.server import operations, state_computes
+from core.local_azure.server import operations, rollout, state_computes
 from core.local_azure.server.operations import Operation, OperationKind
 from core.local_azure.server.services import Services
 
 
 def begin(services: Services) -> None:
-    """Go on with the jobs that a former server left."""
+    """Go on with the jobs and deployments that a former server left."""
+    rollout.take_up(services)
     services.jobs.begin(nodes=partial(_nodes, services), canceled=partial(_canceled, services))
 
 
 def stop(services: Services) -> None:
     """Terminate all processes of the engine; what they worked on is taken up by the next `begin`."""
     services.jobs.stop()
+    services.deployments.stop()
 
 
 def _nodes(services: Services, compute: str) -> int:

@@ -25,7 +25,13 @@ def experiment_id(name: str) -> str:
 
 def experiment_json(name: str) -> dict[str, Any]:
     """Return an experiment."""
-    return {"experiment_id": experiment_id(name), "name": name, "artifact_location": "", "lifecycle_stage": "active", "tags": []}
+    return {
+        "experiment_id": experiment_id(name),
+        "name": name,
+        "artifact_location": "",
+        "lifecycle_stage": "active",
+        "tags": [],
+    }
 
 
 def run_json(job: Job, run: StageRun | None, record: RunRecord, workspace: Workspace) -> dict[str, Any]:
