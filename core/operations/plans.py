@@ -41,7 +41,7 @@ def new_plan(services: Services, requester: Requester, kind: PlanKind, body: obj
     )
     with services.store.transaction() as session:
         session.add(plan)
-        record_event(session, plan, EventKind.PLANNED, now, actor=requester.user, kind=str(kind))
+        record_event(session, plan, EventKind.PLANNED, now, actor=requester.user, plan_kind=str(kind))
     return plan
 
 
@@ -65,7 +65,7 @@ def take_plan(session: "Session", plan_id: str, kind: PlanKind, user: str, now: 
     if not taken.rowcount:  # type: ignore[attr-defined]
         raise _not_free(plan)
     plan.result = result or str(plan.body["id"])
-    record_event(session, plan, EventKind.CONFIRMED, now, actor=user, kind=str(kind), result=plan.result)
+    record_event(session, plan, EventKind.CONFIRMED, now, actor=user, plan_kind=str(kind), result=plan.result)
     return plan
 
 

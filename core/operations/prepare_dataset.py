@@ -78,7 +78,7 @@ def ready_dataset(services: Services, requester: Requester, id_: str = "") -> tu
     dataset = services.store.get(Dataset, id_)
     report = dataset_report(dataset)
     if dataset.state == "failed":
-        why, then = ((dataset.failure or {}).get(key, "") for key in ("what", "next"))
+        why, then = ((dataset.failure or {}).get(key, "") for key in ("message", "next"))
         raise ConflictError(f"The dataset `{dataset.id}` could not be prepared.", why=why, next=then)
     if report is None:
         raise ConflictError(f"The dataset `{dataset.id}` is still being prepared.", next="Try again when it is ready.")

@@ -1,6 +1,7 @@
 """Find endpoints that cost and that nobody uses, and say so once in a while."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from core.events import EventKind
 from core.operations.costs import cost_per_day, cost_so_far, is_costing
@@ -61,7 +62,7 @@ def is_due(endpoint: Endpoint, now: datetime, settings: Settings) -> bool:
     return endpoint.reminded_at is None or now - endpoint.reminded_at >= settings.remind_every
 
 
-def reminder(endpoint: Endpoint, now: datetime) -> dict[str, object]:
+def reminder(endpoint: Endpoint, now: datetime) -> dict[str, Any]:
     """Return the data of an ENDPOINT_IDLE event: costs in `currency`, None when unknown; times in ISO 8601."""
     since = idle_since(endpoint)
     return {

@@ -9,7 +9,7 @@ from rapidfuzz import process
 from core.azure.types import TERMINAL_JOB_STATES
 from core.errors import InputError, NotFoundError
 from core.events import SubjectKind
-from core.records.tables import Compute, Dataset, Endpoint, Event, Job
+from core.records.tables import Dataset, Endpoint, Event, Job
 from core.services import Services
 
 R = TypeVar("R", Job, Endpoint, Dataset)
@@ -80,11 +80,8 @@ def history(services: Services, kind: SubjectKind, id: str) -> Sequence[Event]:
 
 
 def _unknown(services: Services, id_: str) -> NotFoundError:
-    known = [
-        record.id
-        for table in (Job, Endpoint, Dataset, Compute)
-        for record in services.store.find(table, limit=_SUGGESTED_AMONG)
-    ]
+    tables: tuple[type[Job | Endpoint | Dataset], ...] = (Job, Endpoint, Dataset)
+    known = [record.id for table in tables for record in services.store.find(table, limit=_SUGGESTED_AMONG)]
     nearest = process.extractOne(id_, known, score_cutoff=60)
     return NotFoundError(
         f"There is no job, endpoint or dataset `{id_}`.",
