@@ -22,6 +22,10 @@ def silence() -> None:
     # Set after the import, which resets them. httpx writes whole addresses, signatures included.
     for name in ("httpx", "azure.ai.ml", "azure.core", "azure.identity", "azure.storage", "msrest"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It notes each call and its failure, which the caller gets as an exception, at levels of its own.
+    activities = logging.getLogger("azure.ai.ml._telemetry")
+    activities.propagate = False
+    activities.addHandler(logging.NullHandler())
 
 
 def _without_print(module: ModuleType) -> None:

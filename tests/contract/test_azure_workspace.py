@@ -11,7 +11,7 @@ from core.azure.types import TERMINAL_JOB_STATES, Compute, JobRequest, JobSnapsh
 from core.azure.workspace import Workspace, connect
 from core.errors import AzureRefused, AzureUnavailable, ConfigurationError, ModelError
 from core.local_azure.server.faults import Kind, Moment
-from core.local_azure.server.running import running_azure
+from tests.contract.azure_room import connected, found_by_environment
 from tests.contract.local_workspace import ENGINE, until
 
 COMPONENT = "chat_completion_pipeline"
@@ -27,11 +27,7 @@ STAGES = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A local workspace whose engine does what the training file says, in the environment of these tests."""
-    with running_azure(tmp_path_factory.mktemp("azure"), engine=ENGINE) as azure, pytest.MonkeyPatch.context() as patch:
-        for name, value in azure.environment.items():
-            patch.setenv(name, value)
-        # Other tests of this process may have left the name of their cloud.
-        patch.delenv("AZUREML_CURRENT_CLOUD", raising=False)
+    with found_by_environment(tmp_path_factory.mktemp("azure"), ENGINE) as azure:
         yield azure
 
 
@@ -41,15 +37,6 @@ def azure(server):
     server.control.clear_faults()
     yield server
     server.control.clear_faults()
-
-
-def connected(azure, **changes: str) -> Workspace:
-    named = {
-        "subscription_id": azure.workspace.subscription,
-        "resource_group": azure.workspace.resource_group,
-        "workspace_name": azure.workspace.name,
-    }
-    return connect(**{**named, **changes}, interactive=False)
 
 
 @pytest.fixture(scope="module")
