@@ -9,8 +9,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from core.local_azure.work import ServeSpec
 from msgspec.json import decode
+
+from core.local_azure.work import ServeSpec
 
 spec = decode(Path(sys.argv[1]).read_bytes(), type=ServeSpec, dec_hook=lambda type, value: type(value))
 order_file = Path(spec.model) / "order"

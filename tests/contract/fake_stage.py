@@ -1,7 +1,7 @@
 """A stage of the pipeline that does nothing but what its training file tells it to: for tests of the supervisor only.
 
-Run as ``python fake_stage.py SPEC``. The training file is a JSON object from a stage's name to "fail", "hang" (until a signal, unless it
-resumes from a checkpoint) or "deaf" (until SIGKILL); other stages log a metric and succeed at once.
+Run as ``python fake_stage.py SPEC``. The training file is a JSON object from a stage's name to "fail", "hang" (until a
+signal, unless it resumes from a checkpoint) or "deaf" (until SIGKILL); other stages log a metric and succeed at once.
 """
 
 import json
@@ -12,15 +12,19 @@ import time
 import urllib.request
 from pathlib import Path
 
-from core.local_azure.work import StageSpec
 from msgspec.json import decode
+
+from core.local_azure.work import StageSpec
 
 spec = decode(Path(sys.argv[1]).read_bytes(), type=StageSpec, dec_hook=lambda type, value: type(value))
 orders = json.loads(Path(spec.inputs["train_file_path"]).read_text())
 order = orders.get(spec.stage)
 print(f"{spec.stage} begins; resume_from_checkpoint={spec.inputs['resume_from_checkpoint']}", flush=True)
 
-body = {"run_id": spec.run, "metrics": [{"key": "loss", "value": 0.5, "timestamp": int(time.time() * 1000), "step": 10}]}
+body = {
+    "run_id": spec.run,
+    "metrics": [{"key": "loss", "value": 0.5, "timestamp": int(time.time() * 1000), "step": 10}],
+}
 request = urllib.request.Request(
     f"{spec.tracking_uri}/api/2.0/mlflow/runs/log-batch",
     json.dumps(body).encode(),

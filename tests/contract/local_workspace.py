@@ -18,6 +18,7 @@ from azure.ai.ml import Input, MLClient
 from azure.ai.ml.dsl import pipeline
 from azure.ai.ml.entities import PipelineJob
 from azure.core.credentials import AccessToken
+
 from core.local_azure.server.identity import Tokens
 from core.local_azure.server.processes import Engine
 from core.local_azure.server.running import RunningAzure, running_azure

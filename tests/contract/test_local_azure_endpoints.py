@@ -1,4 +1,4 @@
-"""The life of endpoints and deployments in the local workspace, as the unmodified azure-ai-ml and HTTP clients see it."""
+"""The life of endpoints in the local workspace, as the unmodified azure-ai-ml and HTTP clients see it."""
 
 import asyncio
 import json
@@ -18,11 +18,11 @@ from azure.ai.ml.entities import (
     ProbeSettings,
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from core.local_azure.server.sizes import local_size
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.local_azure.server.durations import seconds
+from core.local_azure.server.sizes import local_size
 from tests.contract.local_workspace import Credential, client, serving, until
 
 QUESTION = {"input_data": {"input_string": [{"role": "user", "content": "hi"}], "parameters": {}}}
@@ -199,7 +199,7 @@ def test_a_slow_model_times_out_and_has_a_limit(azure, ml, http, demo, key):
 
 
 def test_a_crashing_container_fails_the_deployment(azure, ml, demo):
-    """When the serving process dies, the deployment fails with ResourceNotReady, its error quotes the log, and logs are readable."""
+    """When the serving process dies, the deployment fails with ResourceNotReady and quotes the log."""
     with pytest.raises(HttpResponseError, match="User container has crashed") as failed:
         ml.online_deployments.begin_create_or_update(
             deployment("chat-ep", "broken", register(azure, ml, "broken", "crash"))
@@ -242,6 +242,26 @@ def test_bad_names_are_refused(azure, http, name):
     """Names of endpoints are 3 to 32 letters, digits and single hyphens, beginning with a letter."""
     answer = raw(azure, http, "PUT", f"/onlineEndpoints/{name}", {"properties": {"authMode": "Key"}})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+
+
+def test_mirrored_traffic_reaches_the_mirror(azure, ml, http, demo, key):
+    """A share of the live requests is sent to the mirror too, whose answers nobody sees."""
+    ml.online_deployments.begin_create_or_update(
+        deployment("chat-ep", "shadow", register(azure, ml, "good"))
+    ).result()
+    half = ManagedOnlineEndpoint(name="chat-ep", auth_mode="key", traffic={"demo": 100}, mirror_traffic={"shadow": 50})
+    ml.online_endpoints.begin_create_or_update(half).result()
+
+    def mirrored() -> bool:
+        assert call(http, demo, key).headers["azureml-model-deployment"] == "demo"
+        return "/score" in ml.online_deployments.get_logs("shadow", "chat-ep", lines=10)
+
+    until(mirrored)
+    with pytest.raises(HttpResponseError, match="at most 50 percent"):
+        half.mirror_traffic = {"shadow": 60}
+        ml.online_endpoints.begin_create_or_update(half).result()
+    half.mirror_traffic = {}
+    ml.online_endpoints.begin_create_or_update(half).result()
 
 
 def test_a_deployment_with_traffic_is_not_deleted(ml, demo):

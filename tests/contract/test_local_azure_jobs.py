@@ -8,9 +8,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
 from tests.contract.local_workspace import Credential, client, finetuning, serving, until
 
 STAGES = [
@@ -65,7 +65,7 @@ def children(ml, job):
 
 
 def test_a_job_runs_its_five_stages_and_completes(ml, completed):
-    """A person submits a fine-tuning and sees its five stages completed, in order, under the names of the component's nodes."""
+    """A person submits a fine-tuning and sees its five stages completed, in order, under the component's names."""
     assert children(ml, completed) == dict.fromkeys(STAGES, "Completed")
     assert completed.experiment_name == "chat"
     assert completed.outputs["trained_model"].path is None
@@ -147,7 +147,7 @@ def test_streaming_prints_the_pipelines_log(ml, completed, capsys):
 
 
 def test_a_failed_stage_fails_the_job(azure, ml, component):
-    """When the fine-tuning runs out of memory, its child run tells why, later stages never start, and the job has Azure's error."""
+    """When the fine-tuning runs out of memory, its run tells why, and later stages never start."""
     job = ml.jobs.create_or_update(finetuning(azure, component, {STAGES[3]: "fail"}))
     with pytest.raises(JobException, match="Pipeline has failed child jobs"):
         ml.jobs.stream(job.name)
@@ -172,7 +172,7 @@ def test_logs_of_each_stage_are_readable_by_their_url(azure, ml, completed):
 
 @pytest.mark.parametrize("order", ["hang", "deaf"])
 def test_cancel_ends_a_running_job(azure, ml, component, order):
-    """A person cancels a running job: the poller ends when the processes are gone, also when they ignore the polite signal."""
+    """A cancelled job has ended when the poller has, also when its process ignores the polite signal."""
     job = ml.jobs.create_or_update(finetuning(azure, component, {STAGES[3]: order}))
     until(lambda: "hangs" in _log(azure, ml, job))
     ml.jobs.begin_cancel(job.name).result()

@@ -1,7 +1,7 @@
 """What a submitted pipeline asks for, checked against the component that it names.
 
-Azure ML's front end refuses a malformed graph with one shape of error, `InvalidPipelineJob` (recorded: InvalidExpressionInJob); the inner
-codes of the other refusals are ours.
+Azure ML's front end refuses a malformed graph with one shape of error, `InvalidPipelineJob` (recorded:
+InvalidExpressionInJob); the inner codes of the other refusals are ours.
 """
 
 import math
@@ -82,7 +82,10 @@ def the_node(request: JobRequest) -> tuple[str, NodeRequest]:
 
 
 def read_pipeline(request: JobRequest, component: Component) -> Pipeline:
-    """Return what `request` asks of `component`; raises `MfeError` 400 for unknown, missing or ill-typed inputs and outputs."""
+    """Return what `request` asks of `component`.
+
+    Raises `MfeError` 400 for unknown, missing or ill-typed inputs and outputs.
+    """
     name, node = the_node(request)
     given = {key: _value(key, document, request) for key, document in node.inputs.items()}
     unknown = sorted(set(given) - set(component.inputs))
@@ -124,8 +127,8 @@ def _value(key: str, document: Any, request: JobRequest) -> str | None:
             )
         return _value(parts[2], request.inputs[parts[2]], request)
     raise invalid_pipeline(
-        f"Invalid expression {expression}. Only parent.inputs, parent.jobs.[source_job_name].outputs or parent.outputs can be used "
-        "for binding.",
+        f"Invalid expression {expression}. Only parent.inputs, parent.jobs.[source_job_name].outputs or parent.outputs "
+        "can be used for binding.",
         "InvalidExpressionInJob",
     )
 
@@ -182,7 +185,10 @@ def _outputs(name: str, node: NodeRequest, request: JobRequest, component: Compo
 
 
 def computes(pipeline: Pipeline) -> Mapping[str, str]:
-    """Return which compute each of the component's steps asks for, by input name; nothing is evaluated on compute_model_evaluation."""
+    """Return which compute each of the component's steps asks for, by input name.
+
+    Nothing is evaluated on compute_model_evaluation.
+    """
     return {
         key: value for key, value in pipeline.inputs.items() if key.startswith("compute_") and "evaluation" not in key
     }

@@ -1,4 +1,4 @@
-"""The engine's processes: started in a group of their own, ended politely and then not, found again after a restart of the server."""
+"""The engine's processes: started in a group of their own, ended politely and then not, found by the next server."""
 
 import contextlib
 import os
@@ -16,7 +16,10 @@ from core.local_azure.server.state_jobs import ProcessMark
 
 @dataclass(frozen=True)
 class Engine:
-    """The commands that do the work, each followed by the path of a specification; `grace` is the seconds between SIGTERM and SIGKILL."""
+    """The commands that do the work, each followed by the path of a specification.
+
+    `grace` is the seconds between SIGTERM and SIGKILL.
+    """
 
     stage: tuple[str, ...] = (sys.executable, "-m", "core.local_azure.engine", "stage")
     serve: tuple[str, ...] = (sys.executable, "-m", "core.local_azure.engine", "serve")
@@ -59,7 +62,10 @@ def end(process: subprocess.Popen[bytes], grace: float) -> None:
 
 
 def end_orphan(remembered: ProcessMark | None) -> None:
-    """Kill a process group that an earlier server left behind; do nothing if it is gone or its id belongs to another process now."""
+    """Kill a process group that an earlier server left behind.
+
+    Do nothing if it is gone or its id belongs to another process now.
+    """
     if remembered is None:
         return
     try:

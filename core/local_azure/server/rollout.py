@@ -62,7 +62,10 @@ def take_up(services: Services) -> None:
 
 
 def servable(services: Services, model: str) -> str | None:
-    """Return what a `ServeSpec` calls the model with this id, of the workspace or the registry; None when there is none."""
+    """Return what a `ServeSpec` calls the model with this id, of the workspace or the registry.
+
+    None when there is none.
+    """
     parts = model.removeprefix("azureml:").split("/")
     name, version = (parts[-3], parts[-1]) if len(parts) > 3 else ("", "")
     if "/registries/" in model:

@@ -106,7 +106,10 @@ class DeploymentProperties(msgspec.Struct, frozen=True, kw_only=True, rename="ca
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An online endpoint; `traffic` and `mirror_traffic` are in force, `wanted` is what becomes of them when the update succeeds."""
+    """An online endpoint.
+
+    `traffic` and `mirror_traffic` are in force, `wanted` is what becomes of them when the update succeeds.
+    """
 
     name: str
     state: ProvisioningState
@@ -176,11 +179,11 @@ def deployments(store: Store, endpoint: str) -> list[Deployment]:
 
 
 def check_name(kind: str, name: str) -> None:
-    """Raise `MfeError` 400 unless `name` is one for an endpoint or deployment: 3 to 32 letters, digits and single hyphens."""
+    """Raise `MfeError` 400 unless `name` has 3 to 32 letters, digits and single hyphens, a letter first."""
     if not _NAME.fullmatch(name):
         raise refused(
-            f"The {kind} name {name} is invalid. It must be 3 to 32 characters long, begin with a letter, be followed by letters, digits or "
-            "single hyphens, and not end with a hyphen."
+            f"The {kind} name {name} is invalid. It must be 3 to 32 characters long, begin with a letter, be followed by "
+            "letters, digits or single hyphens, and not end with a hyphen."
         )
 
 
@@ -198,13 +201,16 @@ def check_traffic(traffic: Mapping[str, int], mirror: Mapping[str, int], known: 
             )
     if sum(traffic.values()) not in (0, 100):
         raise refused(f"The sum of all traffic must be 0 or 100 percent, not {sum(traffic.values())}.")
-    # https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints: one deployment, at most 50 percent.
+    # https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
     if len(mirror) > 1 or any(not 0 <= percent <= 50 for percent in mirror.values()):
         raise refused("Traffic can be mirrored to one deployment only, with at most 50 percent.")
 
 
 def move_endpoint(endpoint: Endpoint, state: ProvisioningState, at: datetime) -> Endpoint:
-    """Return `endpoint` in `state`, its traffic the wanted one once it succeeds; raises ValueError for an unknown transition."""
+    """Return `endpoint` in `state`, its traffic the wanted one once it succeeds.
+
+    Raises ValueError for an unknown transition.
+    """
     _check(endpoint.name, endpoint.state, state)
     moved = msgspec.structs.replace(endpoint, state=state, modified=at)
     if state is not ProvisioningState.SUCCEEDED:

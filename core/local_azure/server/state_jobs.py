@@ -16,7 +16,7 @@ KIND = "job"
 
 
 class JobStatus(StrEnum):
-    """The statuses of Azure ML's jobs and runs that a pipeline goes through (JobStatus of api-version 2024-01-01-preview)."""
+    """Those of Azure ML's statuses that a pipeline goes through (JobStatus of api-version 2024-01-01-preview)."""
 
     NOT_STARTED = "NotStarted"
     PREPARING = "Preparing"
@@ -97,8 +97,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline job.
 
-    `number` orders the queue. `inputs` are the component's inputs with local paths, as `StageSpec` wants them; `outputs` tells for each
-    output of the job which output of the component it is.
+    `number` orders the queue. `inputs` are the component's inputs with local paths, as `StageSpec` wants them;
+    `outputs` tells for each output of the job which output of the component it is.
     """
 
     name: str
@@ -168,7 +168,10 @@ def end_canceled(job: Job, at: datetime) -> Job:
 
 
 def change(store: Store, name: str, step: Callable[[Job], Job]) -> Job:
-    """Apply `step` to the stored job `name` in one transaction and return what it became; raises KeyError without such a job."""
+    """Apply `step` to the stored job `name` in one transaction and return what it became.
+
+    Raises KeyError without such a job.
+    """
     with store.transaction():
         job = store.get(KIND, name, Job)
         if job is None:
@@ -190,7 +193,7 @@ def find_run(store: Store, name: str) -> tuple[Job, StageRun | None] | None:
 
 
 def run_folder(blobs: Path, container: str, run: str) -> Path:
-    """Return the folder of a child run, under the blobs of the workspace's default datastore, so that its outputs can be downloaded."""
+    """Return the folder of a child run, in the default datastore's container, from where outputs are downloaded."""
     return blobs / container / "azureml" / run
 
 
@@ -205,7 +208,10 @@ def artifacts(blobs: Path, run: str) -> Path:
 
 
 def output_path(job: Job, output: str) -> str:
-    """Return where `workspaceblobstore` holds the output of a job; raises KeyError for an output that the job does not have."""
+    """Return where `workspaceblobstore` holds the output of a job.
+
+    Raises KeyError for an output that the job does not have.
+    """
     return f"azureml/{job.run(OUTPUT_STAGE[job.outputs[output]]).name}/output"
 
 

@@ -54,7 +54,8 @@ def log(store: Store, run: str, metrics: list[Metric], parameters: list[Pair], t
             if before.parameters.get(pair.key, pair.value) != pair.value:
                 raise ValueError(
                     f"Changing param values is not allowed. Param with key='{pair.key}' was already logged with "
-                    f"value='{before.parameters[pair.key]}' for run ID='{run}'. Attempted logging new value '{pair.value}'."
+                    f"value='{before.parameters[pair.key]}' for run ID='{run}'. "
+                    f"Attempted logging new value '{pair.value}'."
                 )
         after = RunRecord(
             history,

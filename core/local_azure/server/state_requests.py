@@ -10,7 +10,7 @@ KIND = "requests"
 
 
 class Requests(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests that an endpoint got in the minute that begins at `minute`, with one deployment and one status code."""
+    """What an endpoint got in the minute that begins at `minute`, for one deployment and one status code."""
 
     endpoint: str
     minute: datetime
@@ -32,7 +32,10 @@ def count(store: Store, endpoint: str, deployment: str, status: int, at: datetim
 
 
 def per_minute(store: Store, endpoint: str, start: datetime, end: datetime) -> dict[datetime, int]:
-    """Return how many requests the endpoint got in each minute from `start` until before `end`; minutes without any are left out."""
+    """Return how many requests the endpoint got in each minute from `start` until before `end`.
+
+    Minutes without any are left out.
+    """
     minutes: dict[datetime, int] = {}
     for counted in store.list(KIND, Requests):
         if counted.endpoint == endpoint and start <= counted.minute < end:

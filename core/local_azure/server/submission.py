@@ -1,4 +1,4 @@
-"""Makes a job of what was submitted: the component from the registry, its inputs where they lie on this machine, five child runs."""
+"""Makes a job of what was submitted: its component from the registry, its inputs where they lie on this machine."""
 
 import re
 import uuid
@@ -21,7 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 
 
 def new_job(services: Services, name: str, request: JobRequest) -> Job:
-    """Return a job, Preparing, for `request`; raises `MfeError` 400 or 404 in Azure ML's form for whatever is wrong with it."""
+    """Return a job, Preparing, for `request`.
+
+    Raises `MfeError` 400 or 404 in Azure ML's form for whatever is wrong with it.
+    """
     if not _NAME.fullmatch(name):
         raise invalid_pipeline(f"The job name {name} is invalid.", "InvalidJobName")
     _, node = the_node(request)

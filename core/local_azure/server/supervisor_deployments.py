@@ -77,7 +77,10 @@ class DeploymentSupervisor:
         return replica.model if replica else None
 
     def roll_out(self, key: str, model: str, budget: float) -> bool:
-        """Start a process that serves `model`, and put it in place of the former one when it answers within `budget` seconds."""
+        """Start a process that serves `model`, and put it in the former one's place when it answers.
+
+        Returns False when it dies or takes longer than `budget` seconds, and when the deployment was removed meanwhile.
+        """
         with self._lock:
             self._starting[key] = replica = self._start(key, model)
         ready = self._ready(replica, budget)
@@ -134,7 +137,7 @@ class DeploymentSupervisor:
         return False
 
     def _watch(self, key: str, replica: Replica) -> None:
-        """Start the process again whenever it dies by itself, as Azure ML does with a container, with growing pauses."""
+        """Start the process again whenever it dies by itself, as Azure ML does with a container; pauses grow."""
         pause = LOOK_EVERY
         while True:
             started = time.monotonic()

@@ -1,7 +1,7 @@
 """Runs the stages of jobs, one after another, as processes of the engine.
 
-A compute with n nodes runs n pipelines at a time; the others wait in the order of their submission. What is stored is always enough to go
-on: a new server kills what an old one left running and takes up each job at the stage it was in.
+A compute with n nodes runs n pipelines at a time; the others wait in the order of their submission. What is stored is
+always enough to go on: a new server kills what an old one left running and takes up each job at the stage it was in.
 """
 
 import logging
@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 class JobPlaces(msgspec.Struct, frozen=True, kw_only=True):
     """Where jobs live and whom they talk to.
 
-    `blobs` and `container` are the default datastore's; `work` is a private folder for specifications, which contain tokens.
+    `blobs` and `container` are the default datastore's; `work` is a private folder for specifications, which contain
+    tokens.
     """
 
     blobs: Path
@@ -62,7 +63,10 @@ class JobSupervisor:
         self._stopping = False
 
     def begin(self, nodes: Callable[[str], int], canceled: Callable[[str], None]) -> None:
-        """Take up all jobs; `nodes` tells how many nodes a compute has, `canceled` is called with a job that was canceled."""
+        """Take up all jobs.
+
+        `nodes` tells how many nodes a compute has, `canceled` is called with a job that was canceled.
+        """
         self._nodes, self._canceled, self._stopping = nodes, canceled, False
         self.wake()
 
@@ -185,8 +189,8 @@ class JobSupervisor:
                 # The wording of Azure ML's own pipeline error; the cause is on the child run, as there.
                 cause = StageError(
                     error.code,
-                    f"Pipeline has failed child jobs. Failed nodes: /{job.node}/{stage}. For more details and logs, please go to the "
-                    "job detail page and check the child jobs.",
+                    f"Pipeline has failed child jobs. Failed nodes: /{job.node}/{stage}. For more details and logs, "
+                    "please go to the job detail page and check the child jobs.",
                 )
             return move(job, JobStatus.FAILED, at, cause)
 

@@ -1,4 +1,4 @@
-"""Online endpoints and deployments as Azure ML writes them (api-versions 2022-02-01-preview and 2023-04-01-preview, recorded)."""
+"""Online endpoints and deployments as Azure ML writes them (recorded, api-version 2022-02-01-preview)."""
 
 from typing import Any
 

@@ -144,7 +144,7 @@ def _check(parts: Services, endpoint: Endpoint, name: str, body: DeploymentBody,
     if endpoint.state is not ProvisioningState.SUCCEEDED:
         # As quoted in Azure/azure-sdk-for-net#36961; its status code is not known.
         raise refused(
-            f"Cannot create a deployment in endpoint {endpoint.name} because it is in {endpoint.state} provisioning state"
+            raise refused(f"The endpoint {endpoint.name} has {MOST_DEPLOYMENTS} deployments, the most allowed.")
         )
     if former:
         _check_settled(former)
@@ -152,7 +152,7 @@ def _check(parts: Services, endpoint: Endpoint, name: str, body: DeploymentBody,
         check_name("deployment", name)
         if len(deployments(parts.store, endpoint.name)) >= MOST_DEPLOYMENTS:
             raise refused(
-                f"The endpoint {endpoint.name} already has {MOST_DEPLOYMENTS} deployments, the most that are allowed."
+                f"The endpoint {endpoint.name} already has {MOST_DEPLOYMENTS} deployments, the most allowed."
             )
     wanted = body.properties
     if not wanted.model:
@@ -189,7 +189,7 @@ def _check_settled(deployment: Deployment) -> None:
 
 
 def _out_of_quota(vcpus: int, message: str | None) -> MfeError:
-    """Return the error of a deployment for which there are no cores, as quoted in MicrosoftLearning/mslearn-azure-ml#30."""
+    """Return the error of a deployment for which there are no cores (from MicrosoftLearning/mslearn-azure-ml#30)."""
     text = message or (
         "Not enough quota available for SKU in SubscriptionId. "
         f"Current usage/limit: 0/0. Additional needed: {vcpus}. Please see troubleshooting guide, available here: "

@@ -54,7 +54,7 @@ class KeyBody(msgspec.Struct, rename="camel"):
 
 
 async def put_endpoint(request: Request) -> Response:
-    """PUT onlineEndpoints/{endpoint}: 201 for a new one and for a change, whose traffic is the old one until it succeeds."""
+    """PUT onlineEndpoints/{endpoint}: 201 also for a change, which answers the old traffic until it succeeds."""
     parts, name = services(request), request.path_params["endpoint"]
     body = await read(request, EndpointBody)
     with parts.store.transaction():
@@ -115,9 +115,9 @@ async def list_keys(request: Request) -> Response:
 
 
 async def regenerate_keys(request: Request) -> Response:
-    """POST onlineEndpoints/{endpoint}/regenerateKeys: a fresh key, or the one that is sent if it is not the present one.
+    """POST onlineEndpoints/{endpoint}/regenerateKeys: a fresh key, or the one that is sent.
 
-    azure-ai-ml always sends the present one.
+    azure-ai-ml always sends the present key, which asks for a fresh one.
     """
     parts, endpoint = services(request), _find(request, "Key")
     body = await read(request, KeyBody)

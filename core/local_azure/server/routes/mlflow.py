@@ -72,7 +72,10 @@ class UpdateRun(msgspec.Struct):
 
 
 class Search(msgspec.Struct):
-    """Body of runs/search; `filter` may ask for the runs below one job, by its tag mlflow.parentRunId or mlflow.rootRunId."""
+    """Body of runs/search.
+
+    `filter` may ask for the runs below one job, by its tag mlflow.parentRunId or mlflow.rootRunId.
+    """
 
     experiment_ids: list[str] = []
     filter: str = ""

@@ -1,10 +1,11 @@
 """Calls of endpoints: who may, which deployment answers, and what Azure ML's front door makes of its answer.
 
-Status codes: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#http-status-codes; the texts are those
-that people quote from the service.
+Status codes: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#http-status-codes;
+the texts are those that people quote from the service.
 """
 
 import asyncio
+import contextlib
 import hmac
 import random
 import time
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import jwt
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -78,6 +80,8 @@ async def score(request: Request) -> Response:
         endpoint = _authorized(request)
         deployment, replica = _route(parts, endpoint, request.headers.get(HEADER))
         answer = await _forward(request, deployment, replica)
+        if HEADER not in request.headers and endpoint.mirror_traffic:
+            answer.background = BackgroundTask(_mirror, parts, endpoint, request)
     except FrontDoorError as error:
         if error.deployment:
             count(parts.store, request.path_params["endpoint"], error.deployment, error.status, parts.clock())
@@ -141,14 +145,12 @@ def _route(parts: Services, endpoint: Endpoint, asked: str | None) -> tuple[Depl
 
 async def _forward(request: Request, deployment: Deployment, replica: Replica) -> Response:
     body = await request.body()
-    timeout = seconds(deployment.request_settings.request_timeout)
-    end, started = asyncio.get_running_loop().time() + timeout, time.monotonic()
+    end, started = asyncio.get_running_loop().time() + _timeout(deployment), time.monotonic()
     client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{replica.port}", trust_env=False, timeout=None)
     replica.active += 1
     try:
         path = request.path_params["path"]
-        content_type = request.headers.get("content-type", "application/json")
-        asked = client.build_request("POST", f"/{path}", content=body, headers={"Content-Type": content_type})
+        asked = client.build_request("POST", f"/{path}", content=body, headers=_content_type(request))
         async with asyncio.timeout_at(end):
             answer = await client.send(asked, stream=True)
     except BaseException as error:
@@ -181,6 +183,29 @@ async def _forward(request: Request, deployment: Deployment, replica: Replica) -
         await client.aclose()
 
     return _Passed(answer.aiter_raw(), 424 if failed else 200, headers, end, release)
+
+
+async def _mirror(parts: Services, endpoint: Endpoint, request: Request) -> None:
+    """Send a share of the requests to the mirror deployment too; nobody sees its answers, but they are counted."""
+    for name, percent in endpoint.mirror_traffic.items():
+        if random.random() * 100 >= percent:
+            continue
+        with contextlib.suppress(FrontDoorError):
+            deployment, replica = _route(parts, endpoint, name)
+            url = f"http://127.0.0.1:{replica.port}/{request.path_params['path']}"
+            async with httpx.AsyncClient(trust_env=False, timeout=_timeout(deployment)) as client:
+                with contextlib.suppress(httpx.HTTPError):
+                    answer = await client.post(url, content=await request.body(), headers=_content_type(request))
+                    status = 200 if answer.status_code == 200 else 424
+                    count(parts.store, endpoint.name, name, status, parts.clock())
+
+
+def _timeout(deployment: Deployment) -> float:
+    return seconds(deployment.request_settings.request_timeout)
+
+
+def _content_type(request: Request) -> dict[str, str]:
+    return {"Content-Type": request.headers.get("content-type", "application/json")}
 
 
 routes = [
