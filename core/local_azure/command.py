@@ -33,7 +33,7 @@ def serve(folder: Path, port: int) -> None:
 def run(folder: Path, command: Sequence[str]) -> int:
     """Run `command` against the workspace kept in `folder` and return its exit status, 128 + N if signal N ended it.
 
-    Signals are passed on. While it runs, ``./.azureml/config.json`` lets `MLClient.from_config` find the workspace.
+    Signals are passed on. While it runs, `MLClient.from_config` finds the workspace by ``./.azureml/config.json``.
     """
     with running_azure(folder) as azure, _config_file(azure, Path.cwd()):
         try:
@@ -55,8 +55,8 @@ def run(folder: Path, command: Sequence[str]) -> int:
 def _config_file(azure: RunningAzure, folder: Path) -> Iterator[None]:
     """Keep a workspace file in `folder` for the length of the block.
 
-    azure-ai-ml looks for it only in the working directory and above it, in ``.azureml`` first; no variable names another
-    place. A file of the user's own is left alone.
+    azure-ai-ml looks for it only in the working directory and above it, in ``.azureml`` first; no variable names
+    another place. A file of the user's own is left alone.
     """
     path = folder / ".azureml" / "config.json"
     if path.exists() and MADE_BY not in path.read_text(errors="replace"):

@@ -34,7 +34,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     instance_type_model_evaluation: str = "Standard_nc24rs_v3"
     shm_size_finetune: str = "5g"
     num_nodes_finetune: AtLeastOne = 1
-    number_of_gpu_to_use_finetuning: AtLeastOne = 1
+    # The component's minimum is 1; this machine's size may say that it has no GPU, and 0 means that.
+    number_of_gpu_to_use_finetuning: Annotated[int, msgspec.Meta(ge=0)] = 1
     compute_model_import: str = "serverless"
     compute_preprocess: str = "serverless"
     compute_finetune: str = "serverless"
