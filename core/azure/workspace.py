@@ -35,26 +35,20 @@ from core.azure.types import (
     WorkspaceInfo,
 )
 from core.errors import ConfigurationError
+from core.settings import AzureSettings
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 
-def connect(
-    *,
-    subscription_id: str = "",
-    resource_group: str = "",
-    workspace_name: str = "",
-    registry_name: str = "azureml",
-    interactive: bool | None = None,
-) -> Workspace:
-    """Sign in and return the workspace; without ids, those of the nearest `config.json`.
+def connect(settings: AzureSettings, *, interactive: bool | None = None) -> Workspace:
+    """Sign in and return the workspace that `settings` name; without ids, that of the nearest `config.json`.
 
     `interactive` allows a browser sign-in, by default only at a terminal. Raises `ConfigurationError`.
     """
     base = resource_manager_url()
     credential = sign_in(base, sys.stdin.isatty() if interactive is None else interactive)
-    ids = (subscription_id, resource_group, workspace_name)
+    ids = (settings.subscription_id, settings.resource_group, settings.ml_workspace)
     if not any(ids):
         ids = _ids_of_config_file(credential)
     missing = [
@@ -65,9 +59,9 @@ def connect(
     if missing:
         raise ConfigurationError(
             f"The Azure ML workspace is not named: {' and '.join(missing)} missing.",
-            next="Set all three in the settings, or put the workspace's config.json in the working folder.",
+            next="Set AZURE_SUBSCRIPTION_ID, AZURE_RESOURCE_GROUP and AZURE_ML_WORKSPACE, or put the workspace's config.json in the working folder.",
         )
-    return Workspace(Clients(credential, base, *ids, registry_name))
+    return Workspace(Clients(credential, base, *ids, settings.ml_registry))
 
 
 def _ids_of_config_file(credential: TokenCredential) -> tuple[str, str, str]:
@@ -81,7 +75,8 @@ def _ids_of_config_file(credential: TokenCredential) -> tuple[str, str, str]:
         raise ConfigurationError(
             "The Azure ML workspace is not named.",
             why="No settings name it and no config.json was found.",
-            next="Set the subscription id, resource group and workspace name, or download config.json from the studio.",
+            next="Set AZURE_SUBSCRIPTION_ID, AZURE_RESOURCE_GROUP and AZURE_ML_WORKSPACE, "
+            "or download config.json from the studio.",
         ) from error
     return str(client.subscription_id), str(client.resource_group_name), str(client.workspace_name)
 

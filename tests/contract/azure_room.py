@@ -9,6 +9,7 @@ import pytest
 from core.azure.workspace import Workspace, connect
 from core.local_azure.server.processes import Engine
 from core.local_azure.server.running import RunningAzure, running_azure
+from core.settings import AzureSettings
 
 
 @contextmanager
@@ -23,10 +24,10 @@ def found_by_environment(folder: Path, engine: Engine) -> Iterator[RunningAzure]
 
 
 def connected(azure: RunningAzure, **changes: str) -> Workspace:
-    """Return the bot's view of `azure`, with other names where `changes` says so."""
+    """Return the bot's view of `azure`, with other settings where `changes` says so."""
     named = {
         "subscription_id": azure.workspace.subscription,
         "resource_group": azure.workspace.resource_group,
-        "workspace_name": azure.workspace.name,
+        "ml_workspace": azure.workspace.name,
     }
-    return connect(**{**named, **changes}, interactive=False)
+    return connect(AzureSettings(**{**named, **changes}), interactive=False)

@@ -215,14 +215,9 @@ def test_deleted_endpoint(workspace):
 
 
 BEGIN = """
-import os
 from core.azure.workspace import connect
-workspace = connect(
-    subscription_id=os.environ["AZURE_SUBSCRIPTION_ID"],
-    resource_group=os.environ["AZURE_RESOURCE_GROUP"],
-    workspace_name=os.environ["AZURE_ML_WORKSPACE"],
-    interactive=False,
-)
+from core.settings import AzureSettings
+workspace = connect(AzureSettings())
 workspace.begin_create_endpoint("left", {}, "")
 """
 
@@ -234,6 +229,7 @@ def test_process_does_not_wait_for_what_it_began(azure):
         [sys.executable, "-W", "error::ResourceWarning", "-c", BEGIN],
         env=dict(os.environ),
         capture_output=True,
+        stdin=subprocess.DEVNULL,
         text=True,
         timeout=30,
         check=False,

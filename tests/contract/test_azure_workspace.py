@@ -8,7 +8,7 @@ import pytest
 
 from core.azure.prices import PriceList
 from core.azure.types import TERMINAL_JOB_STATES, Compute, JobRequest, JobSnapshot
-from core.azure.workspace import Workspace, connect
+from core.azure.workspace import Workspace
 from core.errors import AzureRefused, AzureUnavailable, ConfigurationError, ModelError
 from core.local_azure.server.faults import Kind, Moment
 from tests.contract.azure_room import connected, found_by_environment
@@ -74,7 +74,7 @@ def test_workspace_of_a_config_file(azure, tmp_path, monkeypatch):
     }
     (tmp_path / "config.json").write_text(json.dumps(named))
     monkeypatch.chdir(tmp_path)
-    info = connect(interactive=False).info()
+    info = connected(azure, subscription_id="", resource_group="", ml_workspace="").info()
     assert (info.name, info.subscription_id) == (azure.workspace.name, azure.workspace.subscription)
     assert info.location == "local"
 
@@ -83,14 +83,14 @@ def test_no_workspace_named(azure, tmp_path, monkeypatch):
     """Without settings and without config.json, or with half of them, the bot says what is missing."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError, match="not named"):
-        connect(interactive=False)
+        connected(azure, subscription_id="", resource_group="", ml_workspace="")
     with pytest.raises(ConfigurationError, match="resource group missing"):
-        connect(subscription_id="s", workspace_name="w", interactive=False)
+        connected(azure, resource_group="")
 
 
 def test_workspace_that_does_not_exist(azure):
     """A workspace nobody has is an error for everything asked of it, never an empty one."""
-    elsewhere = connected(azure, workspace_name="elsewhere")
+    elsewhere = connected(azure, ml_workspace="elsewhere")
     for ask in (elsewhere.info, elsewhere.computes, lambda: elsewhere.job("j"), lambda: elsewhere.compute("c")):
         with pytest.raises(AzureRefused) as caught:
             ask()

@@ -8,6 +8,7 @@ import pytest
 from core.azure.cloud import resource_manager_url
 from core.azure.workspace import connect
 from core.errors import AzureUnavailable, ConfigurationError
+from core.settings import AzureSettings
 from tests.unit.azure.conftest import Reply
 
 
@@ -54,7 +55,7 @@ def test_metadata_that_does_not_answer(monkeypatch):
 def test_nobody_signed_in():
     """Without a credential the bot says at its start what to set, and opens no browser."""
     with pytest.raises(ConfigurationError, match="could not sign in") as caught:
-        connect(subscription_id="s", resource_group="g", workspace_name="w", interactive=False)
+        connect(AzureSettings(subscription_id="s", resource_group="g", ml_workspace="w"), interactive=False)
     assert "az login" in caught.value.next
     assert "AZURE_CLIENT_ID" in caught.value.next
 
