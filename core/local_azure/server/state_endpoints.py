@@ -182,8 +182,8 @@ def check_name(kind: str, name: str) -> None:
     """Raise `MfeError` 400 unless `name` has 3 to 32 letters, digits and single hyphens, a letter first."""
     if not _NAME.fullmatch(name):
         raise refused(
-            f"The {kind} name {name} is invalid. It must be 3 to 32 characters long, begin with a letter, be followed by "
-            "letters, digits or single hyphens, and not end with a hyphen."
+            f"The {kind} name {name} is invalid. It must be 3 to 32 characters long, begin with a letter, be followed "
+            "by letters, digits or single hyphens, and not end with a hyphen."
         )
 
 

@@ -144,16 +144,15 @@ def _check(parts: Services, endpoint: Endpoint, name: str, body: DeploymentBody,
     if endpoint.state is not ProvisioningState.SUCCEEDED:
         # As quoted in Azure/azure-sdk-for-net#36961; its status code is not known.
         raise refused(
-            raise refused(f"The endpoint {endpoint.name} has {MOST_DEPLOYMENTS} deployments, the most allowed.")
+            f"Cannot create a deployment in endpoint {endpoint.name} because it is in {endpoint.state} "
+            "provisioning state"
         )
     if former:
         _check_settled(former)
     else:
         check_name("deployment", name)
         if len(deployments(parts.store, endpoint.name)) >= MOST_DEPLOYMENTS:
-            raise refused(
-                f"The endpoint {endpoint.name} already has {MOST_DEPLOYMENTS} deployments, the most allowed."
-            )
+            raise refused(f"The endpoint {endpoint.name} has {MOST_DEPLOYMENTS} deployments, the most allowed.")
     wanted = body.properties
     if not wanted.model:
         raise refused("The deployment names no model.")
