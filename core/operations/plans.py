@@ -4,11 +4,11 @@ import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
 from sqlalchemy import update
 
 from core.errors import ConflictError, NotFoundError
 from core.events import EventKind
+from core.operations.stored import from_stored, to_stored
 from core.records.store import record_event
 from core.records.tables import Endpoint, Job, Plan, PlanKind, Requested
 from core.services import Requester, Services
@@ -34,7 +34,7 @@ def new_plan(services: Services, requester: Requester, kind: PlanKind, body: obj
     plan = Plan(
         id=f"plan-{token or new_token()}",
         kind=kind,
-        body=msgspec.to_builtins(body),
+        body=to_stored(body),
         expires_at=now + services.settings.plan_lifetime,
         created_at=now,
         **asked_by(requester),
@@ -47,7 +47,7 @@ def new_plan(services: Services, requester: Requester, kind: PlanKind, body: obj
 
 def read_plan(plan: Plan, body: type[B]) -> B:
     """Return the dataclass that `plan` was made from."""
-    return msgspec.convert(plan.body, body)
+    return from_stored(plan.body, body)
 
 
 def take_plan(session: "Session", plan_id: str, kind: PlanKind, user: str, now: datetime, result: str = "") -> Plan:

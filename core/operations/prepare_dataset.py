@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import msgspec
-
 from core.datasets import DatasetReport, DatasetRequest
 from core.errors import ConflictError, DatasetError, InputError
 from core.events import EventKind
 from core.operations.plans import asked_by, new_token
+from core.operations.stored import from_stored, to_stored
 from core.records.store import record_event
 from core.records.tables import Dataset
 from core.services import Requester, Services
@@ -22,7 +21,7 @@ def request_dataset(services: Services, requester: Requester, request: DatasetRe
     now = services.clock()
     dataset = Dataset(
         id=f"data-{new_token()}",
-        request=msgspec.to_builtins(request),
+        request=to_stored(request),
         state="preparing",
         created_at=now,
         next_at=now,
@@ -48,12 +47,12 @@ def check_source(source: str) -> None:
 
 def dataset_request(dataset: Dataset) -> DatasetRequest:
     """Return what was asked for."""
-    return msgspec.convert(dataset.request, DatasetRequest)
+    return from_stored(dataset.request, DatasetRequest)
 
 
 def dataset_report(dataset: Dataset) -> DatasetReport | None:
     """Return what was prepared; None before the dataset is ready."""
-    return None if dataset.report is None else msgspec.convert(dataset.report, DatasetReport)
+    return None if dataset.report is None else from_stored(dataset.report, DatasetReport)
 
 
 def dataset_name(source: str) -> str:

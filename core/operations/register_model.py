@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from core.operations.plan_finetune import FinetunePlan
+from core.operations.stored import from_stored
 from core.records.tables import Job
 
 # Azure Resource Manager: at most 50 tags of at most 256 characters.
@@ -37,7 +36,7 @@ def registration(job: Job) -> Registration:
 
 def job_spec(job: Job) -> FinetunePlan:
     """Return the plan that the job was made from."""
-    return msgspec.convert(job.spec, FinetunePlan)
+    return from_stored(job.spec, FinetunePlan)
 
 
 def model_name(model: str, dataset: str) -> str:

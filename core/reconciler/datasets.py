@@ -2,12 +2,11 @@
 
 from datetime import datetime, timedelta
 
-import msgspec
-
 from core.datasets import Progress, prepare
 from core.errors import UserError
 from core.events import EventKind
 from core.operations.prepare_dataset import dataset_request
+from core.operations.stored import to_stored
 from core.reconciler.steps import Outcome, Step, Told, failure_of
 from core.records.store import record_event
 from core.records.tables import Dataset
@@ -26,7 +25,7 @@ def carry_out(services: Services, dataset: Dataset, step: Step) -> Outcome:
     token = services.settings.hub_token.get_secret_value() or None
     folder = services.settings.folder.absolute() / "datasets" / dataset.id
     report = prepare(dataset_request(dataset), folder, progress=_Teller(services, dataset.id).tell, hub_token=token)
-    changes = {"state": "ready", "report": msgspec.to_builtins(report), "rows_read": report.rows_read}
+    changes = {"state": "ready", "report": to_stored(report), "rows_read": report.rows_read}
     data = {"rows": report.rows, "bad_rows": report.bad_rows, "sha256": report.sha256}
     return Outcome(changes, (Told(EventKind.DATASET_READY, data),))
 
