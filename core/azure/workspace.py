@@ -59,7 +59,8 @@ def connect(settings: AzureSettings, *, interactive: bool | None = None) -> Work
     if missing:
         raise ConfigurationError(
             f"The Azure ML workspace is not named: {' and '.join(missing)} missing.",
-            next="Set AZURE_SUBSCRIPTION_ID, AZURE_RESOURCE_GROUP and AZURE_ML_WORKSPACE, or put the workspace's config.json in the working folder.",
+            next="Set AZURE_SUBSCRIPTION_ID, AZURE_RESOURCE_GROUP and AZURE_ML_WORKSPACE, "
+            "or put the workspace's config.json in the working folder.",
         )
     return Workspace(Clients(credential, base, *ids, settings.ml_registry))
 
