@@ -59,7 +59,10 @@ def begin_create_deployment(clients: Clients, request: DeploymentRequest) -> Non
             instance_count=request.instance_count,
             liveness_probe=ProbeSettings(**_LIVENESS),
             readiness_probe=ProbeSettings(**_READINESS),
-            request_settings=OnlineRequestSettings(request_timeout_ms=request.request_timeout_ms),
+            request_settings=OnlineRequestSettings(
+                request_timeout_ms=request.request_timeout_ms,
+                max_concurrent_requests_per_instance=request.concurrent_requests,
+            ),
             tags=dict(request.tags),
         )
         clients.workspace.online_deployments.begin_create_or_update(wanted)

@@ -27,9 +27,9 @@ _SUGGEST_AMONG = 200
 def foundation_model(clients: Clients, name: str, version: str | None) -> FoundationModel:
     """Return the model `name`, its latest version when `version` is None; raises `ModelError` when there is none."""
     with calling(f"read the model {name}"):
+        models = clients.registry.models
         from azure.ai.ml.exceptions import ValidationException
 
-        models = clients.registry.models
         try:
             if version is None:
                 version = _latest(models, name)

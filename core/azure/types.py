@@ -195,7 +195,10 @@ class EndpointSnapshot:
 
 @dataclass(frozen=True)
 class DeploymentRequest:
-    """A deployment as it is asked for; timeouts in milliseconds."""
+    """A deployment as it is asked for; timeouts in milliseconds.
+
+    `concurrent_requests` are accepted by each instance at once; Azure's own default of 1 makes a second person wait.
+    """
 
     endpoint: str
     name: str
@@ -203,6 +206,7 @@ class DeploymentRequest:
     instance_type: str
     instance_count: int = 1
     request_timeout_ms: int = 90_000
+    concurrent_requests: int = 4
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -86,6 +86,7 @@ def test_endpoint_is_begun_once(azure, workspace):
     (put,) = azure.control.calls("/deployments/blue$", "PUT")
     asked = json.loads(put.body)["properties"]
     assert asked["requestSettings"]["requestTimeout"] == "PT1M30S"
+    assert asked["requestSettings"]["maxConcurrentRequestsPerInstance"] == 4
     assert asked["livenessProbe"]["initialDelay"] == "PT10M"
     assert asked["readinessProbe"]["failureThreshold"] == 30
 
