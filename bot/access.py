@@ -3,18 +3,17 @@
 from collections.abc import Collection
 
 from core.errors import AccessError
-from core.records.tables import Requested
 
 
-def require_owner(user: str, record: Requested, admins: Collection[str], deed: str) -> None:
-    """Refuse unless `user` asked for `record` or is an admin; `deed` completes "may ...".
+def require_owner(user: str, owner: str, admins: Collection[str], deed: str) -> None:
+    """Refuse unless `user` is the owner or an admin; `deed` completes "may ...".
 
     Raises AccessError that names who may.
     """
-    if user == record.owner or user in admins:
+    if user == owner or user in admins:
         return
-    others = " or an admin (" + ", ".join(f"<@{admin}>" for admin in sorted(admins)) + ")" if admins else ""
+    others = sorted(f"<@{admin}>" for admin in admins if admin != owner)
     raise AccessError(
-        f"Only <@{record.owner}>{others} may {deed}.",
-        next=f"Ask <@{record.owner}>." if not others else "Ask one of them.",
+        f"Only {' or '.join([f'<@{owner}>', *others])} may {deed}.",
+        next="Ask one of them." if others else f"Ask <@{owner}>.",
     )

@@ -142,6 +142,14 @@ class Store:
                 record.claimed_by, record.claimed_until = holder, now + lasting
             return record
 
+    def release_claims(self, holder: str) -> None:
+        """Free what `holder` had claimed when its process died; only for who knows that it is dead."""
+        with self.transaction() as session:
+            for table in RECONCILED:
+                session.execute(
+                    update(table).where(table.claimed_by == holder).values(claimed_by="", claimed_until=None)
+                )
+
     def next_due(self) -> datetime | None:
         """Return when the next record is due; None: nothing is left to do."""
         with self._reading() as session:

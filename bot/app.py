@@ -1,0 +1,282 @@
+"""The composition root: settings become clients, records, listeners and threads; nothing else constructs them."""
+
+import logging
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_bolt.error import BoltError
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_handlers import (
+    ConnectionErrorRetryHandler,
+    RateLimitErrorRetryHandler,
+    ServerErrorRetryHandler,
+)
+
+from bot.announcer import Announcer
+from bot.commands.catalogue import BUTTONS, COMMANDS, run_command, run_words
+from bot.conversation import Conversation
+from bot.folder_lock import FolderLock
+from bot.outbox import Outbox
+from bot.requests import Dependencies, Desk, from_button, from_command, from_words
+from bot.scheduler import build_scheduler
+from core.azure.workspace import Workspace
+from core.clock import Clock
+from core.errors import ConfigurationError, error_id
+from core.reconciler.worker import Reconciler
+from core.records.store import Store
+from core.services import Services
+from core.settings import Settings, SlackSettings
+
+WORKERS = 32
+LOOK_EVERY = 0.5
+"""Seconds between two looks for events that other threads or processes wrote."""
+TELLER_LEASE, TELLER_LEASE_LASTS = "teller", timedelta(seconds=30)
+SOCKET_DEAD_AFTER = 180.0
+"""Seconds."""
+
+log = logging.getLogger(__name__)
+
+
+def build(settings: Settings, slack: SlackSettings, azure: Workspace, clock: Clock) -> "Bot":
+    """Build the bot; nothing runs before `start`.
+
+    Raises ConfigurationError when Slack does not take the token or cannot be reached.
+    """
+    client = _client(slack)
+    listeners = ThreadPoolExecutor(WORKERS, thread_name_prefix="listener")
+    app = _bolt(client, slack, listeners)
+    store = Store.open(settings.database)
+    services = Services(settings, store, azure, clock)
+    holder = _holder(settings)
+    reconciler = Reconciler(services, holder)
+    # Announcements look for a message in doubt before they send it again, so that nothing else may repeat a call.
+    outbox = Outbox(
+        store, WebClient(client.token, slack.api_url, timeout=15, retry_handlers=[]), clock, settings.card_every
+    )
+    teller = Teller(services, holder, Announcer(store, clock), outbox)
+    workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="request")
+
+    def wake() -> None:
+        reconciler.wake()
+        teller.wake()
+
+    desk = Desk(services, client, workers, wake)
+    listen(app, desk, Dependencies(services, Conversation(services, client)))
+    handler = SocketModeHandler(app, slack.app_token.get_secret_value() or "none", concurrency=WORKERS)
+    watchdog = Watchdog(handler.client.is_connected, time.monotonic, _end_process)
+    scheduler = build_scheduler(services, holder, wake, watchdog.look)
+    return Bot(
+        app, services, holder, handler, listeners, workers, reconciler, teller, scheduler, FolderLock(settings.folder)
+    )
+
+
+def listen(app: App, desk: Desk, dependencies: Dependencies) -> None:
+    """Register what the app listens to; each listener acknowledges and hands the work to the desk."""
+    for word, (command, _) in COMMANDS.items():
+        app.command(command.name)(_command_listener(word, desk, dependencies))
+    for action in BUTTONS:
+        app.action(action)(_button_listener(action, desk, dependencies))
+    app.action(re.compile(".*"))(_acknowledge)
+
+    def hear(event: dict[str, Any], context: dict[str, Any]) -> None:
+        to_the_bot = event.get("channel_type") == "im" or f"<@{context.get('bot_user_id')}" in (event.get("text") or "")
+        if event.get("subtype") or event.get("bot_id") or not event.get("user") or not to_the_bot:
+            return
+        request = from_words(event, str(context.get("team_id") or ""))
+        desk.take(request, lambda: run_words(request, dependencies))
+
+    app.event("app_mention")(hear)
+    app.event("message")(hear)
+
+    @app.error
+    def failed(error: Exception, body: dict[str, Any]) -> None:
+        log.error("Unexpected error %s in a listener of %s", error_id(), body.get("type"), exc_info=error)
+
+
+def _command_listener(word: str, desk: Desk, dependencies: Dependencies) -> Callable[..., None]:
+    def listener(ack: Callable[[], Any], body: dict[str, Any]) -> None:
+        ack()
+        request = from_command(body)
+        desk.take(request, lambda: run_command(word, request, dependencies))
+
+    return listener
+
+
+def _button_listener(action: str, desk: Desk, dependencies: Dependencies) -> Callable[..., None]:
+    def listener(ack: Callable[[], Any], body: dict[str, Any]) -> None:
+        ack()
+        request = from_button(body)
+        desk.take(request, lambda: BUTTONS[action](request, dependencies))
+
+    return listener
+
+
+def _acknowledge(ack: Callable[[], Any]) -> None:
+    ack()
+
+
+class Teller:
+    """The thread that tells what happened: events become messages, messages go to Slack."""
+
+    def __init__(self, services: Services, holder: str, announcer: Announcer, outbox: Outbox) -> None:
+        self._services = services
+        self._holder = holder
+        self._announcer = announcer
+        self._outbox = outbox
+        self._poked = threading.Event()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._poked.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Tell until `stop` is set."""
+        while not stop.is_set():
+            self._poked.clear()
+            self._poked.wait(min(self.tell_once(), LOOK_EVERY))
+
+    def tell_once(self) -> float:
+        """Tell what there is to tell, where this process is the one that tells; return seconds until the next time."""
+        try:
+            now = self._services.clock()
+            if not self._services.store.hold_lease(TELLER_LEASE, self._holder, now, TELLER_LEASE_LASTS):
+                return LOOK_EVERY
+            self._announcer.announce_once()
+            delay = self._outbox.deliver_once()
+        except Exception:
+            log.exception("Unexpected error %s while telling what happened", error_id())
+            return LOOK_EVERY
+        return LOOK_EVERY if delay is None else delay
+
+
+class Watchdog:
+    """Ends the process when the socket stays dead, so that whatever supervises it starts it anew."""
+
+    def __init__(
+        self, is_connected: Callable[[], bool], monotonic: Callable[[], float], end: Callable[[], None]
+    ) -> None:
+        self._is_connected = is_connected
+        self._monotonic = monotonic
+        self._end = end
+        self._alive_at = monotonic()
+
+    def look(self) -> None:
+        """Note that the socket is alive, or end the process when it has not been for too long."""
+        if self._is_connected():
+            self._alive_at = self._monotonic()
+        elif self._monotonic() - self._alive_at > SOCKET_DEAD_AFTER:
+            log.critical("The connection to Slack has been dead for %d seconds; the process ends", SOCKET_DEAD_AFTER)
+            self._end()
+
+
+@dataclass
+class Bot:
+    """The running bot."""
+
+    app: App
+    services: Services
+    holder: str
+    _handler: SocketModeHandler
+    _listeners: ThreadPoolExecutor
+    _workers: ThreadPoolExecutor
+    _reconciler: Reconciler
+    _teller: Teller
+    _scheduler: BackgroundScheduler
+    _lock: FolderLock
+
+    def __post_init__(self) -> None:
+        """Prepare the threads."""
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._reconciler.run, args=(self._stopping,), name="reconciler"),
+            threading.Thread(target=self._teller.run, args=(self._stopping,), name="teller"),
+        ]
+
+    def start(self) -> None:
+        """Connect to Slack and begin to work.
+
+        Raises ConfigurationError when another bot works in this folder, or Slack does not take the app token.
+        """
+        self._lock.take()
+        self.services.store.release_claims(self.holder)
+        self.services.azure.warm_up()
+        for thread in self._threads:
+            thread.start()
+        self._scheduler.start()
+        try:
+            self._handler.connect()  # type: ignore[no-untyped-call]
+        except (SlackApiError, OSError) as error:
+            raise _not_reached(error, "SLACK_APP_TOKEN") from error
+
+    def stop(self) -> None:
+        """Take no more requests, finish those that were taken and the steps that were begun, and end."""
+        self._handler.close()  # type: ignore[no-untyped-call]
+        self._workers.shutdown(wait=True)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+        self._stopping.set()
+        self._reconciler.wake()
+        self._teller.wake()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self._listeners.shutdown(wait=True)
+        self.services.scoring.close()
+        self.services.store.close()
+        self._lock.release()
+
+
+def _client(slack: SlackSettings) -> WebClient:
+    retries = [ConnectionErrorRetryHandler(), RateLimitErrorRetryHandler(max_retry_count=2), ServerErrorRetryHandler()]
+    return WebClient(slack.bot_token.get_secret_value(), slack.api_url, retry_handlers=retries)
+
+
+def _bolt(client: WebClient, slack: SlackSettings, listeners: ThreadPoolExecutor) -> App:
+    """Return the Bolt app; its constructor asks Slack whether the token is good."""
+    try:
+        return App(
+            client=client,
+            signing_secret=slack.signing_secret.get_secret_value() or secrets.token_hex(16),
+            listener_executor=listeners,
+        )
+    except (BoltError, SlackApiError, OSError) as error:
+        raise _not_reached(error, "SLACK_BOT_TOKEN") from error
+
+
+def _not_reached(error: Exception, token: str) -> ConfigurationError:
+    if isinstance(error, OSError):
+        return ConfigurationError(
+            "Slack cannot be reached.", why=type(error).__name__, next="Check the network, proxies and SLACK_API_URL."
+        )
+    code = error.response.get("error", "") if isinstance(error, SlackApiError) else ""
+    return ConfigurationError(
+        f"Slack does not take {token}.", why=str(code), next="Check the token; `finetune-bot doctor` tells more."
+    )
+
+
+def _holder(settings: Settings) -> str:
+    """Return the name under which this process holds claims and leases.
+
+    A folder has one process, which takes over at once what the one before it held; with a database of their own,
+    replicas are told apart.
+    """
+    if settings.database.startswith("sqlite"):
+        return f"{socket.gethostname()[:40]}:folder"
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _end_process() -> None:
+    os._exit(1)

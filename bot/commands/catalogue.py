@@ -1,0 +1,51 @@
+"""All commands and buttons, and the words said to the bot that mean one of them."""
+
+from bot.cards.blocks import Card
+from bot.cards.help import help_card
+from bot.commands import ask, cancel, data, deploy, help, launch, plans, status, teardown, validate
+from bot.commands.declaration import Command
+from bot.requests import ButtonHandler, Dependencies, Handler, Request, thread_endpoint
+from core.errors import InputError
+
+COMMANDS: dict[str, tuple[Command, Handler]] = {
+    module.COMMAND.word: (module.COMMAND, module.handle)
+    for module in (validate, data, launch, status, cancel, deploy, ask, teardown)
+}
+ALL: tuple[Command, ...] = (*(command for command, _ in COMMANDS.values()), help.COMMAND)
+COMMANDS[help.COMMAND.word] = (help.COMMAND, help.handler(ALL))
+
+BUTTONS: dict[str, ButtonHandler] = {
+    action: handler
+    for module in (validate, launch, status, cancel, deploy, ask, teardown, plans)
+    for action, handler in module.BUTTONS.items()
+}
+
+
+def run_command(word: str, request: Request, dependencies: Dependencies) -> Card | None:
+    """Do what a slash command says; raises UserError."""
+    command, handle = COMMANDS[word]
+    return handle(request, command.parse(request.text), dependencies)
+
+
+def run_words(request: Request, dependencies: Dependencies) -> Card | None:
+    """Do what words said to the bot mean: a command, a question to the model of the thread, or else help.
+
+    Raises UserError.
+    """
+    first, _, rest = request.text.strip().partition(" ")
+    word = first.casefold().removeprefix("/").removeprefix("ft-")
+    endpoint = thread_endpoint(request, dependencies.services)
+    if word in COMMANDS:
+        command, handle = COMMANDS[word]
+        try:
+            arguments = command.parse(rest)
+        except InputError:
+            # "Cancel means what?" is a question, not a command with a wrong parameter.
+            if endpoint is None or not request.text.rstrip().endswith("?"):
+                raise
+        else:
+            return handle(request, arguments, dependencies)
+    if endpoint is None or not request.text.strip():
+        return help_card(ALL)
+    dependencies.conversation.answer(request.requester, request.answer_thread, endpoint, request.text)
+    return None
