@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import TypeVar
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from core.local_azure.server.errors import GatewayError
 from core.local_azure.server.faults import Call, Fault, Scarcity
-from core.local_azure.server.services import services
+from core.local_azure.server.services import Services, services
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 LONGEST_WAIT = 60.0
@@ -103,13 +104,18 @@ async def reset(request: Request) -> Response:
     """POST reset: an empty workspace as on its first day; its URL, secrets and time stay."""
     found = services(request)
     await found.faults.clear()
-    found.stop_work()
-    with found.store.transaction():
-        found.store.clear()
-        for folder in (f for f in found.folder.iterdir() if f.is_dir() and f.name != "tls"):
-            shutil.rmtree(folder, ignore_errors=True)
-        found.begin_work()
+    # In a thread, because work that is being stopped may still call this server.
+    await run_in_threadpool(_empty, found)
     return _json({})
+
+
+def _empty(services: Services) -> None:
+    services.stop_work()
+    with services.store.transaction():
+        services.store.clear()
+        for folder in (f for f in services.folder.iterdir() if f.is_dir() and f.name != "tls"):
+            shutil.rmtree(folder, ignore_errors=True)
+    services.begin_work()
 
 
 def _timeout(request: Request) -> float:

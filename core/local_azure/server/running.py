@@ -69,6 +69,7 @@ def running_azure(
                 http=_Protocol,
                 ssl_certfile=certificates.chain,
                 log_level="warning",
+                log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=2,
                 # A client that keeps its connections open must not be cut off between two polls.
