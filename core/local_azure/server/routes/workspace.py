@@ -1,8 +1,7 @@
-"""The workspace itself, and where its services are."""
+"""The workspace itself, and where its registry is."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from core.local_azure.server.addresses import WORKSPACE, route
 from core.local_azure.server.errors import registry_refused
@@ -73,14 +72,6 @@ async def list_workspaces(request: Request) -> Response:
     return JSONResponse({"value": [workspace_json(services(request).workspace)]})
 
 
-async def discovery(request: Request) -> Response:
-    """GET /discovery: every service of the workspace is this server."""
-    names = (
-        "api catalog experimentation gallery history hyperdrive labeling modelmanagement pipelines quota-manager studio"
-    )
-    return JSONResponse(dict.fromkeys(names.split(), services(request).workspace.url))
-
-
 async def registry_discovery(request: Request) -> Response:
     """GET a registry's discovery document; other registries than azureml are refused as recorded, with 401."""
     workspace, name = services(request).workspace, request.path_params["registry"]
@@ -105,7 +96,5 @@ async def registry_discovery(request: Request) -> Response:
 routes = [
     route("GET", WORKSPACE, get_workspace),
     route("GET", WORKSPACE.removesuffix("/{workspace}"), list_workspaces),
-    Route("/discovery", discovery),
-    Route("/discovery/{path:path}", discovery),
     route("GET", "/registrymanagement/v1.0/registries/{registry}/discovery", registry_discovery),
 ]
