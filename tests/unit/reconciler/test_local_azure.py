@@ -178,8 +178,8 @@ def test_plan_says_what_is_submitted(bot, services, server, tmp_path):
     bot.dataset(tmp_path)
     plan = plan_finetune(services, ANA, FinetuneRequest(parameters={"num_train_epochs": "2"}))
     body = FinetunePlan.of(plan)
-    assert body.display_name.startswith("SmolLM2-135M-Instruct-support-bs1-")
-    assert body.steps == body.train_rows * 2
+    assert body.display_name == "SmolLM2-135M-Instruct-support-bs4-cosine-nods-lora-save_limit1-seqlen512"
+    assert body.steps == -(-body.train_rows // 4) * 2
     assert body.estimate.seconds is None
     assert body.estimate.basis.startswith("unknown")
     job = bot.until(lambda found: found.state != "", Job, launch_finetune(services, plan.id, "UANA").id)
@@ -190,10 +190,9 @@ def test_plan_says_what_is_submitted(bot, services, server, tmp_path):
         launch_finetune(services, plan.id, "UBOB")
 
 
-@pytest.mark.parametrize("moment", list(Moment))
-def test_submission_that_was_cut_off(bot, services, server, tmp_path, moment):
+def test_submission_that_was_cut_off(bot, services, server, tmp_path):
     """When the answer to a submission is lost, the job is there once, and a person is told that it was tried again."""
-    server.control.add_fault(Kind.DROP, "/jobs/ft-", method="PUT", moment=moment, times=4)
+    server.control.add_fault(Kind.DROP, "/jobs/ft-", method="PUT", moment=Moment.AFTER, times=4)
     asked = bot.job(tmp_path)
     job = bot.until(lambda found: found.attempts > 0 or found.state, Job, asked.id)
     server.control.clear_faults()
@@ -244,12 +243,21 @@ def test_idle_endpoint_is_found_once(bot, services):
     assert event.data["idle_hours"] >= 3
 
 
-def test_deployment_that_fails_costs_and_says_why(bot, services, server):
-    """A failed deployment carries Azure's reason, and is known to cost."""
+def test_deployment_without_quota(bot, server):
+    """A deployment that Azure refuses is never billed, and its refusal says what to do."""
     server.control.add_scarcity("deployment")
     endpoint = bot.until(lambda found: found.failure is not None, Endpoint, bot.endpoint().id)
+    assert (endpoint.deployment_state, endpoint.billing_started_at) == ("", None)
+    assert "quota" in endpoint.failure["next"]
+    assert bot.kinds(SubjectKind.ENDPOINT, endpoint.id)[-1] == EventKind.DEPLOYMENT_FAILED
+
+
+def test_deployment_that_fails_goes_on_costing(bot):
+    """A deployment that does not come up carries its log, and is known to cost until it is torn down."""
+    endpoint = bot.until(lambda found: found.failure is not None, Endpoint, bot.endpoint(name="dies-at-once").id)
     assert endpoint.deployment_state == "Failed"
-    assert endpoint.failure["message"]
+    assert any("out of memory" in line for line in endpoint.failure["log"])
+    assert endpoint.billing_started_at is not None
     assert endpoint.billing_stopped_at is None
     assert bot.kinds(SubjectKind.ENDPOINT, endpoint.id)[-1] == EventKind.DEPLOYMENT_FAILED
 
