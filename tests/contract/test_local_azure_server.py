@@ -1,5 +1,8 @@
 """The server itself: who may call it, what it keeps, and the faults that tests can ask of it."""
 
+import json
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -106,6 +109,13 @@ def test_a_folder_is_served_once(tmp_path):
             pass
 
 
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    """I have not installed the `local` extra: the sentence says how."""
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(ConfigurationError, match=r"finetune-bot\[local\]"), running_azure(tmp_path):
+        pass
+
+
 def test_a_status_fault_strikes_once(azure, workspace):
     """A rehearsed refusal strikes the named call once, as Azure would word it."""
     azure.control.add_fault("status", "/computes$", status=403, code="AuthorizationFailed", message="not you")
@@ -152,6 +162,31 @@ def test_a_held_call_waits_until_it_is_released(azure, workspace, moment):
         assert ("slow" in [c.name for c in workspace.compute.list()]) == (moment == "after")
         azure.control.release(held)
         assert made.result(timeout=30).provisioning_state == "Succeeded"
+
+
+PUT_COMPUTE = """
+import httpx, os, ssl, sys
+context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
+client = httpx.Client(verify=context, trust_env=False, timeout=60)
+client.put(sys.argv[1], headers={"Authorization": sys.argv[2]}, content=sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize(("release", "exists"), [(True, True), (False, False)])
+def test_a_client_may_die_while_its_call_is_held(azure, workspace, release, exists):
+    """The bot is killed in the middle of a request: the test decides whether Azure had received it."""
+    size = workspace.compute.get("this-machine").size
+    token = DefaultAzureCredential().get_token("https://management.azure.com/.default").token
+    body = {"location": "local", "properties": {"computeType": "AmlCompute", "properties": {"vmSize": size}}}
+    url = f"{azure.url}{azure.workspace.resource_id}/computes/orphan"
+    azure.control.add_fault("hold", "/computes/orphan$", method="PUT")
+    with subprocess.Popen([sys.executable, "-c", PUT_COMPUTE, url, f"Bearer {token}", json.dumps(body)]) as client:
+        held = azure.control.wait_for_held()
+        client.kill()
+    (azure.control.release if release else azure.control.drop)(held)
+    if exists:
+        azure.control.wait_for_answer(held)
+    assert ("orphan" in [compute.name for compute in workspace.compute.list()]) == exists
 
 
 def test_calls_are_told_with_their_bodies(azure, workspace):

@@ -93,6 +93,17 @@ async def calls(request: Request) -> Response:
     return _json(matching())
 
 
+async def answered(request: Request) -> Response:
+    """GET answered?call=ID&timeout=S: the call once it has been answered, waiting for that."""
+    faults, wanted = services(request).faults, request.query_params.get("call")
+
+    def found() -> list[Call]:
+        return [call for call in faults.calls if call.id == wanted and call.status]
+
+    await faults.wait(lambda: bool(found()), _timeout(request))
+    return _json(found())
+
+
 async def advance(request: Request) -> Response:
     """POST clock: move the clock forward; answers the new time."""
     clock = services(request).clock
@@ -141,6 +152,7 @@ routes = [
     Route("/_control/held", _closed(held)),
     Route("/_control/held/{call}", _closed(decide), methods=["POST"]),
     Route("/_control/calls", _closed(calls)),
+    Route("/_control/answered", _closed(answered)),
     Route("/_control/clock", _closed(advance), methods=["POST"]),
     Route("/_control/reset", _closed(reset), methods=["POST"]),
 ]

@@ -59,6 +59,13 @@ class Control:
         """Cut a held call off without an answer; held before its effect, it has none."""
         self._http.post(f"/held/{held.call.id}", json={"release": False}).raise_for_status()
 
+    def wait_for_answer(self, held: Held, timeout: float = 30) -> Call:
+        """Return a released call once it has been answered; raise `TimeoutError` after `timeout` seconds."""
+        found = self._get("/answered", list[Call], call=held.call.id, timeout=timeout)
+        if not found:
+            raise TimeoutError(f"the call was not answered within {timeout:g} s")
+        return found[0]
+
     def calls(self, path: str = "", method: str = ".*", at_least: int = 0, timeout: float = 0) -> list[Call]:
         """Return the calls received that match, waiting up to `timeout` seconds until there are `at_least` so many."""
         return self._get("/calls", list[Call], path=path, method=method, atleast=at_least, timeout=timeout)

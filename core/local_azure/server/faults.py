@@ -120,6 +120,11 @@ class Faults:
         self.calls.append(call)
         await self._tell()
 
+    async def answered(self, call: Call, status: int) -> None:
+        """Note that `call` has been answered with `status`, and tell whoever waits for that."""
+        call.status = status
+        await self._tell()
+
     async def hold(self, call: Call, moment: Moment) -> bool:
         """Wait until somebody decides about `call`; return True when it is released, False when it is dropped."""
         decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -142,7 +147,7 @@ class Faults:
         return [held for held, _ in self._held.values()]
 
     async def wait(self, condition: Callable[[], bool], seconds: float) -> None:
-        """Wait until `condition` is true, looked at whenever a call arrives or is held, but at most `seconds`."""
+        """Wait until `condition` is true, looked at whenever a call comes further, but at most `seconds`."""
         try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(condition)

@@ -48,7 +48,7 @@ class Gate:
 
         async def record(message: Message) -> None:
             if message["type"] == "http.response.start":
-                call.status = message["status"]
+                await services.faults.answered(call, message["status"])
                 _add_headers(MutableHeaders(raw=message["headers"]))
             if after:
                 answer.append(message)
@@ -89,7 +89,7 @@ class Gate:
         if fault.kind is Kind.HOLD and await self._services().faults.hold(call, fault.moment):
             return True
         if fault.kind is Kind.STATUS:
-            call.status = fault.status
+            await self._services().faults.answered(call, fault.status)
             answer = errors.response(MfeError(fault.status, fault.code, fault.message))
             answer.headers.update(fault.headers)
             await answer(scope, receive, send)
