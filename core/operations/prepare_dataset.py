@@ -1,5 +1,6 @@
 """Ask for a dataset; it is read, validated, split and written by the reconciler's workers."""
 
+import re
 from pathlib import Path
 
 from core.datasets import DatasetReport, DatasetRequest
@@ -10,6 +11,8 @@ from core.operations.stored import from_stored, to_stored
 from core.records.store import record_event
 from core.records.tables import Dataset
 from core.services import Requester, Services
+
+_FILE_ENDING = re.compile(r"\.(jsonl|ndjson|json|parquet|csv)(\.gz)?$", re.IGNORECASE)
 
 
 def request_dataset(services: Services, requester: Requester, request: DatasetRequest) -> Dataset:
@@ -57,7 +60,7 @@ def dataset_report(dataset: Dataset) -> DatasetReport | None:
 
 def dataset_name(source: str) -> str:
     """Return the short name of a source: `ultrachat_200k` of an id, `support` of a path to support.jsonl."""
-    return Path(source.rstrip("/")).name.removesuffix(".gz").rsplit(".", 1)[0] or "dataset"
+    return _FILE_ENDING.sub("", Path(source.rstrip("/")).name) or "dataset"
 
 
 def ready_dataset(services: Services, requester: Requester, id_: str = "") -> tuple[Dataset, DatasetReport]:
