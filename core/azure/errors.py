@@ -65,7 +65,8 @@ def calling(doing: str) -> Iterator[None]:
         known = as_azure_error(error, doing)
         if known is None:
             raise
-        raise known from error
+        # Not chained: the SDK's own text may hold a signed address, and a traceback would log it.
+        raise known from None
 
 
 def as_azure_error(error: Exception, doing: str) -> AzureError | None:

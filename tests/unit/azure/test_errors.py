@@ -1,5 +1,7 @@
 """What the SDK and HTTP raise becomes one of two errors, with Azure's code and without secrets."""
 
+import traceback
+
 import httpx
 import pytest
 from azure.core import PipelineClient
@@ -88,6 +90,13 @@ def test_details_of_a_refusal_are_told(serve):
 def test_no_answer_is_unavailable(error):
     """Whatever gave no answer at all may be asked again."""
     assert type(judged(error)) is AzureUnavailable
+
+
+def test_traceback_holds_no_secret():
+    """A logged traceback shows the bot's own sentence only, not the signed address in what the SDK raised."""
+    signed = "Max retries exceeded with url: /container/blob?sv=2023&sig=0123456789abcdef"
+    error = judged(ServiceRequestError(signed))
+    assert "0123456789abcdef" not in "".join(traceback.format_exception(error))
 
 
 def test_sdk_validation_is_refused():
