@@ -22,7 +22,7 @@ SENTENCES = (
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 VOCABULARY = 400
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, KEY_VALUE_HEADS, HEAD = 64, 128, 2, 4, 2, 16
-EMBEDDING_DEVIATION = 1.0
+EMBEDDING_DEVIATION = 0.5
 """Large enough for adapters to reach every token, although the embeddings themselves stay as they are."""
 
 
@@ -109,7 +109,8 @@ def weights(seed: int) -> dict[str, np.ndarray]:
         return (random.standard_normal(shape) * deviation).astype(np.float32)
 
     ones = np.ones(HIDDEN, dtype=np.float32)
-    tensors = {"model.embed_tokens.weight": matrix((VOCABULARY, HIDDEN), EMBEDDING_DEVIATION), "model.norm.weight": ones}
+    embeddings = matrix((VOCABULARY, HIDDEN), EMBEDDING_DEVIATION)
+    tensors = {"model.embed_tokens.weight": embeddings, "model.norm.weight": ones}
     for layer in range(LAYERS):
         prefix = f"model.layers.{layer}"
         tensors |= {f"{prefix}.{name}.weight": matrix(shape) for name, shape in shapes.items()}

@@ -7,6 +7,7 @@ python -m core.local_azure.engine weights NAME
 
 import errno
 import logging
+import os
 import signal
 import sys
 import time
@@ -122,6 +123,8 @@ def main() -> None:
     )
     for noisy in ("httpx", "httpcore", "filelock", "huggingface_hub", "gguf"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # The libraries' own progress bars would fill the log with control characters.
+    os.environ["TQDM_DISABLE"] = "1"
     signal.signal(signal.SIGTERM, terminate)
     commands()
 

@@ -1,4 +1,4 @@
-"""Which checkpoints of a training run are complete: the Trainer writes them file by file and may be killed meanwhile."""
+"""Which checkpoints are complete: the Trainer writes them file by file and may be killed meanwhile."""
 
 import shutil
 from pathlib import Path

@@ -97,11 +97,12 @@ def fitting(rows: list[Row], tokenizer: Any, limit: int, batch_size: int, split:
         if before_answer < limit:
             kept.append(row)
     if rows:
-        log.info(
-            "%s: %d tokens, the longest row has %d; %d rows are cut at %d tokens (%d %%), %d of them are left out, "
-            "since no part of the answer remains",
-            *(split, total, longest, cut, limit, round(100 * cut / len(rows)), len(rows) - len(kept)),
-        )
+        log.info("%s: %d tokens, the longest row has %d", split, total, longest)
+    if cut:
+        share = round(100 * cut / len(rows))
+        log.info("%s: %d rows (%d %%) are longer than %d tokens and are cut there", split, cut, share, limit)
+    if len(kept) < len(rows):
+        log.info("%s: %d of these are left out, since nothing of the answer remains", split, len(rows) - len(kept))
     return kept
 
 

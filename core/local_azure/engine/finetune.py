@@ -7,6 +7,7 @@ float32; on a GPU the input `precision` decides. A run that was killed goes on f
 import logging
 import math
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def run(spec: StageSpec, inputs: Inputs, output: Path) -> None:
     """
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    warnings.simplefilter("ignore", FutureWarning)
     log.info("loading torch, transformers, peft and trl")
     import torch
     from transformers import set_seed
@@ -171,7 +173,7 @@ def loss_before(trainer: Any, file: Path) -> float:
 
 
 def write(trainer: Any, inputs: Inputs, base: Path, output: Path) -> None:
-    """Write the tuned model with the tokenizer of the base model, LoRA adapters merged into it and also on their own."""
+    """Write the tuned model with the base model's tokenizer, adapters merged into it and also on their own."""
     import torch
 
     model = trainer.accelerator.unwrap_model(trainer.model)

@@ -1,4 +1,4 @@
-"""The inputs of `chat_completion_pipeline` 0.0.82: their types, what they accept, and what cannot apply on this machine.
+"""The inputs of `chat_completion_pipeline` 0.0.82: types, what they accept, and what cannot apply here.
 
 Types, defaults, enumerations and minimums are the component's own
 (azureml://registries/azureml/components/chat_completion_pipeline/versions/0.0.82); the rules between inputs are those

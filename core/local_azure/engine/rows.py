@@ -49,7 +49,7 @@ def read_rows(path: Path, input_name: str) -> list[Row]:
         raise DatasetError(
             f"{input_name}: {len(problems)} of the lines of {path.name} are not chat rows.",
             why=shown + ".",
-            next='Each line is {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.',
+            next='A row is {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.',
         )
     if not rows:
         raise DatasetError(f"{input_name}: {path.name} is empty.", next="Give a file with at least one row.")

@@ -153,7 +153,7 @@ def add_tokenizer(
 def read_tensors(folder: Path) -> Iterator[tuple[str, Floats]]:
     """Yield every tensor of a folder's safetensors files in float32; numpy knows no bfloat16, so it is widened here."""
     for file in sorted(folder.glob("*.safetensors")):
-        for name, tensor in deserialize(file.read_bytes()):
+        for name, tensor in deserialize(file.read_bytes()):  # type: ignore[no-untyped-call]
             data, shape = tensor["data"], tensor["shape"]
             if tensor["dtype"] == "BF16":
                 values = (np.frombuffer(data, np.uint16).astype(np.uint32) << 16).view(np.float32)
@@ -174,7 +174,7 @@ def for_llama_cpp(name: str, values: Floats, config: dict[str, Any]) -> Floats:
 
 
 def quantized(values: Floats) -> tuple[npt.NDArray[Any], gguf.GGMLQuantizationType | None]:
-    """Return matrices in Q8_0, or float16 when a row does not divide into its blocks of 32; vectors stay as they are."""
+    """Return matrices in Q8_0, or float16 when a row does not divide into blocks of 32; vectors as they are."""
     if values.ndim == 1:
         return values, None
     if values.shape[-1] % gguf.GGML_QUANT_SIZES[Q8_0][0]:

@@ -32,7 +32,7 @@ def run(spec: StageSpec, inputs: Inputs, output: Path) -> None:
 
 
 def folder_of_model(input_name: str, path: str) -> Path:
-    """Return the Hugging Face folder within a model folder; raises InputError naming `input_name` when there is none."""
+    """Return the Hugging Face folder within a model folder; raises InputError when there is none."""
     folder = weights.hugging_face_folder(Path(path))
     if folder is None:
         raise InputError(

