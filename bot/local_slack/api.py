@@ -69,10 +69,10 @@ async def perform(request: Request, name: str, given: Json, effect: Callable[[],
         answer: Response = JSONResponse(body := {"ok": True, **effect()})
     except SlackError as error:
         answer, body = respond(error), error.body()
-    recorded.answer = body
-    found.faults.changes.next()
     if fault and fault.moment is Moment.AFTER and (struck := await _strike(request, recorded, fault)):
         return struck
+    recorded.status, recorded.answer = answer.status_code, body
+    found.faults.changes.next()
     return answer
 
 

@@ -17,8 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bot.local_slack import wire
+from bot.local_slack.delivery import Attempt
 from bot.local_slack.errors import SlackError, respond
-from bot.local_slack.faults import Fault
+from bot.local_slack.faults import Call, Fault
 from bot.local_slack.model import Json, Message
 from bot.local_slack.people import Person, find_user
 from bot.local_slack.routes.places import message_json
@@ -238,6 +239,18 @@ async def connections(request: Request) -> Response:
     return _json({"connections": len(sockets)})
 
 
+async def deliveries(request: Request) -> Response:
+    """GET deliveries?outcome=&atleast=N&timeout=S: the events brought to the app, waiting for N of them."""
+    delivery, query = services(request).delivery, request.query_params
+    pattern = re.compile(query.get("outcome", ".*"))
+
+    def matching() -> list[Attempt]:
+        return [attempt for attempt in delivery.attempts if pattern.fullmatch(attempt.outcome)]
+
+    await delivery.changes.wait(lambda: len(matching()) >= int(query.get("atleast", "0")), _timeout(request))
+    return _json(matching())
+
+
 async def connect(request: Request) -> Response:
     """PUT connections: deliver to a request URL, or by Socket Mode again."""
     services(request).delivery.set_request_url((await _read(request, Connection)).request_url)
@@ -282,13 +295,15 @@ async def decide(request: Request) -> Response:
 
 
 async def calls(request: Request) -> Response:
-    """GET calls?method=&atleast=N&timeout=S: the calls received, oldest first, waiting until there are N."""
-    faults, wanted = services(request).faults, int(request.query_params.get("atleast", "0"))
-    pattern = re.compile(request.query_params.get("method", ".*"))
-    await faults.changes.wait(
-        lambda: sum(bool(pattern.fullmatch(call.method)) for call in faults.calls) >= wanted, _timeout(request)
-    )
-    return _json([call for call in faults.calls if pattern.fullmatch(call.method)])
+    """GET calls?method=&atleast=N&answered=true&timeout=S: the calls received, oldest first, waiting for N of them."""
+    faults, query = services(request).faults, request.query_params
+    pattern, answered = re.compile(query.get("method", ".*")), query.get("answered") == "true"
+
+    def matching() -> list[Call]:
+        return [c for c in faults.calls if pattern.fullmatch(c.method) and (c.status or not answered)]
+
+    await faults.changes.wait(lambda: len(matching()) >= int(query.get("atleast", "0")), _timeout(request))
+    return _json(matching())
 
 
 async def advance(request: Request) -> Response:
@@ -302,6 +317,7 @@ async def reset(request: Request) -> Response:
     """POST reset: an empty workspace as on its first day; tokens, connections and the time stay."""
     found = services(request)
     found.faults.clear()
+    found.delivery.attempts.clear()
     found.workspace.reset()
     return _json({})
 
@@ -341,6 +357,7 @@ _HANDLERS: list[tuple[str, str, Handler]] = [
     ("GET", "workspace", workspace),
     ("POST", "channels", add_channel),
     ("GET", "connections", connections),
+    ("GET", "deliveries", deliveries),
     ("PUT", "connections", connect),
     ("DELETE", "connections", disconnect),
     ("POST", "faults", add_fault),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from bot.local_slack.delivery import Attempt
 from bot.local_slack.faults import Call, Fault, Held, Kind, Moment
 
 Answer = TypeVar("Answer")
@@ -83,9 +84,19 @@ class Control:
         """Cut a held call off without an answer; held before its effect, it has none."""
         self._http.post(f"/held/{held.call.id}", json={"release": False}).raise_for_status()
 
-    def calls(self, method: str = ".*", at_least: int = 0, timeout: float = WAIT) -> list[Call]:
-        """Return the calls of `method` (a pattern), waiting until there are `at_least` so many, or `timeout`."""
-        return self._get("/calls", list[Call], method=method, atleast=at_least, timeout=timeout)
+    def calls(
+        self, method: str = ".*", at_least: int = 0, *, answered: bool = False, timeout: float = WAIT
+    ) -> list[Call]:
+        """Return the calls of `method` (a pattern), waiting until there are `at_least` so many, or `timeout`.
+
+        `answered` leaves out those that have no answer yet, or were cut off.
+        """
+        query = {"method": method, "atleast": at_least, "answered": str(answered).lower(), "timeout": timeout}
+        return self._get("/calls", list[Call], **query)
+
+    def deliveries(self, outcome: str = ".*", at_least: int = 0, timeout: float = WAIT) -> list[Attempt]:
+        """Return the deliveries of events by outcome (a pattern), waiting until there are `at_least` so many."""
+        return self._get("/deliveries", list[Attempt], outcome=outcome, atleast=at_least, timeout=timeout)
 
     def advance(self, by: timedelta) -> datetime:
         """Move the workspace's clock forward and return its time."""

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -16,7 +17,9 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 import httpx
+import msgspec
 
+from bot.local_slack.changes import Changes
 from bot.local_slack.model import Json
 from core.clock import Clock
 
@@ -40,6 +43,15 @@ class Redelivery:
 
     attempt: int = 0
     reason: str = ""
+
+
+class Attempt(msgspec.Struct):
+    """One delivery of an event and its outcome: acknowledged, or Slack's reason for bringing it again."""
+
+    event_id: str
+    event: str
+    attempt: int
+    outcome: str
 
 
 class NotAcknowledged(Exception):
@@ -112,6 +124,8 @@ class Delivery:
         self._sockets, self._clock, self._secret, self.ack_seconds = sockets, clock, signing_secret, ack_seconds
         self._http: SignedHttp | None = None
         self._events: set[asyncio.Task[None]] = set()
+        self.attempts: deque[Attempt] = deque(maxlen=1000)
+        self.changes = Changes()
 
     def set_request_url(self, url: str) -> None:
         """Deliver by HTTP to `url`; an empty one goes back to Socket Mode."""
@@ -135,11 +149,17 @@ class Delivery:
             try:
                 await self.deliver(Kind.EVENT, payload, Redelivery(attempt, reason))
             except NotAcknowledged as refusal:
+                self._record(payload, attempt, refusal.reason)
                 if refusal.final:
                     return
                 reason, since = refusal.reason, self._clock()
             else:
+                self._record(payload, attempt, "acknowledged")
                 return
+
+    def _record(self, payload: Json, attempt: int, outcome: str) -> None:
+        self.attempts.append(Attempt(payload["event_id"], payload["event"]["type"], attempt, outcome))
+        self.changes.next()
 
     @property
     def unacknowledged(self) -> int:

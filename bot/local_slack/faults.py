@@ -43,12 +43,13 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """One call as it was received; `answer` is empty until it has been given. Tokens are left out."""
+    """One call as it was received, without its token; `status` is 0 and `answer` empty until it has been answered."""
 
     id: str
     method: str
     arguments: Json
     received: datetime
+    status: int = 0
     answer: Json = {}
 
 

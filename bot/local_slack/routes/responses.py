@@ -32,6 +32,8 @@ def answer(found: Services, channel_id: str, user: str, message_ts: str | None, 
         if original is None:
             raise SlackError("message_not_found", status=404)
         before = message_json(found, original)
+        # Unlike chat.update, a response replaces all that was there.
+        original.text, original.blocks, original.attachments = "", [], []
         content.write(original)
         edit(found, original, before)
         return
