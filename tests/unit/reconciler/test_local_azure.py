@@ -239,7 +239,9 @@ def test_idle_endpoint_is_found_once(bot, services):
     bot.until(lambda found: found.observed_at >= looked, Endpoint, endpoint.id)
     assert [found.id for found in find_idle(services)] == [endpoint.id]
     assert find_idle(services) == []
-    (event,) = [e for e in services.store.events(SubjectKind.ENDPOINT, endpoint.id) if e.kind == EventKind.ENDPOINT_IDLE]
+    (event,) = [
+        e for e in services.store.events(SubjectKind.ENDPOINT, endpoint.id) if e.kind == EventKind.ENDPOINT_IDLE
+    ]
     assert event.data["idle_hours"] >= 3
 
 
