@@ -88,6 +88,7 @@ def _log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=Console(stderr=True), show_path=False)]
     )
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
 def main() -> None:

@@ -1,0 +1,108 @@
+"""The demo's stage: starts both local servers and the bot on this machine, plays the story, and reports."""
+
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from bot.app import build
+from bot.demo.screen import Screen
+from bot.demo.story import Scene, tell_story
+from bot.demo.summary import Summary
+from bot.local_machine import local_azure, local_slack, require_local_extra
+from bot.local_slack.person import NotSeen, SlackRefused
+from core.azure.workspace import connect
+from core.clock import AdjustableClock
+from core.errors import ConfigurationError
+from core.settings import AzureSettings, Settings, SlackSettings
+
+MODEL = "SmolLM2-135M-Instruct"
+COMPUTE = "this-machine"
+
+
+def play(folder: Path, console: Console) -> int:
+    """Play the whole story from an empty `folder`; return the exit status, 0 when everything was shown.
+
+    Raises ConfigurationError when this machine lacks what the demo needs.
+    """
+    require_local_extra()
+    fetch_weights(MODEL)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    summary = Summary()
+    with _logging_to(folder / "bot.log"), _on_stage(folder, console, summary) as scene:
+        try:
+            tell_story(scene)
+        except (NotSeen, SlackRefused) as error:
+            scene.screen.failed(str(error), folder / "bot.log")
+            return 1
+    summary.show(console)
+    shortcomings = summary.shortcomings()
+    for shortcoming in shortcomings:
+        console.print(f"[red]Not shown:[/] {shortcoming}")
+    return 1 if shortcomings else 0
+
+
+def fetch_weights(model: str) -> None:
+    """Have the engine fetch the model's weights, once, with a progress bar.
+
+    Raises ConfigurationError when they cannot be had.
+    """
+    done = subprocess.run([sys.executable, "-m", "core.local_azure.engine", "weights", model], check=False)
+    if done.returncode:
+        raise ConfigurationError(
+            f"The weights of {model} could not be had.",
+            why="The reason is above.",
+            next="Mend it and run the demo again; what was fetched is kept.",
+        )
+
+
+@contextmanager
+def _on_stage(folder: Path, console: Console, summary: Summary) -> Iterator[Scene]:
+    """Run both servers and the bot, all by one clock that the story may move forward."""
+    clock = AdjustableClock()
+    with local_azure(folder / "azure-ml", clock) as azure, local_slack(folder / "slack", clock) as slack:
+        settings = Settings(
+            folder=folder,
+            database_url="",
+            model=MODEL,
+            compute=COMPUTE,
+            idle_after=timedelta(hours=2),
+            observe_every=timedelta(seconds=1),
+            watch_every=timedelta(seconds=2),
+            card_every=timedelta(seconds=5),
+        )
+        bot = build(settings, SlackSettings(), connect(AzureSettings()), clock)
+        bot.start()
+        try:
+            slack.control.wait_for_connection()
+            person = slack.person("ada")
+            screen = Screen(console, person)
+            with screen.following():
+                yield Scene(person, slack.bot_user_id, screen, clock, summary, folder)
+        finally:
+            bot.stop()
+            summary.slack_requests = len(slack.control.calls(timeout=0))
+            summary.azure_requests = len(azure.control.calls())
+
+
+@contextmanager
+def _logging_to(file: Path) -> Iterator[None]:
+    """Keep the log of the bot out of the channel's picture."""
+    handler = logging.FileHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
