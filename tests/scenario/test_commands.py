@@ -152,7 +152,9 @@ def test_a_job_that_fails_says_why_in_its_thread(room: Team, ada: Person, datase
     ada.runs("/ft-launch name=doomed")
     plan = ada.sees(lambda message: "Fine-tune doomed" in message.words() and bool(message.buttons), timeout=30)
     ada.clicks(plan, "Start the fine-tune")
-    card = ada.sees(lambda message: "doomed" in message.words() and "on this-machine with" in message.words(), timeout=30)
+    card = ada.sees(
+        lambda message: "doomed" in message.words() and "on this-machine with" in message.words(), timeout=30
+    )
     failed = ada.sees("Failed", thread=card, after=card, timeout=60)
     assert "ada" in failed.words()
     assert ada.sees_again(card, "Failed").buttons == ["Logs"]
