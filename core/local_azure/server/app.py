@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -35,7 +36,7 @@ from core.local_azure.server.routes import (
 from core.local_azure.server.services import Services
 from core.local_azure.server.store import Store
 from core.local_azure.server.supervisor_deployments import DeploymentSupervisor
-from core.local_azure.server.supervisor_jobs import JobPlaces, JobSupervisor
+from core.local_azure.server.supervisor_jobs import JOB_LIFETIME, JobPlaces, JobSupervisor
 from core.local_azure.server.workspace import Workspace
 
 ROUTES: list[BaseRoute] = [
@@ -84,7 +85,7 @@ def build_services(
         store=store,
         clock=clock,
         tokens=tokens,
-        jobs=JobSupervisor(store, clock, places, tokens.mint, engine),
+        jobs=JobSupervisor(store, clock, places, partial(tokens.mint, lifetime=JOB_LIFETIME), engine),
         deployments=DeploymentSupervisor(store, folder / "deployments", engine),
         faults=Faults(),
         workers=ThreadPoolExecutor(max_workers=16, thread_name_prefix="local-azure"),

@@ -22,6 +22,7 @@ from core.local_azure.server.state_endpoints import (
     deployments,
     move_deployment,
     move_endpoint,
+    without_deployment,
 )
 from core.local_azure.server.wire import mfe_time
 
@@ -99,8 +100,7 @@ def _delete_deployment(services: Services, endpoint: str, name: str, operation: 
     with services.store.transaction():
         services.store.delete(DEPLOYMENT, key)
         if found := services.store.get(ENDPOINT, endpoint, Endpoint):
-            traffic = {other: percent for other, percent in found.traffic.items() if other != name}
-            services.store.put(ENDPOINT, endpoint, msgspec.structs.replace(found, traffic=traffic))
+            services.store.put(ENDPOINT, endpoint, without_deployment(found, name))
     operations.finish(services, operation)
 
 

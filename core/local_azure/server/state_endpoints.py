@@ -221,6 +221,18 @@ def move_endpoint(endpoint: Endpoint, state: ProvisioningState, at: datetime) ->
     )
 
 
+def without_deployment(endpoint: Endpoint, name: str) -> Endpoint:
+    """Return `endpoint` with no traffic to the deployment `name`, now or wanted."""
+
+    def rest(traffic: dict[str, int] | None) -> dict[str, int]:
+        return {other: percent for other, percent in (traffic or {}).items() if other != name}
+
+    wanted = endpoint.wanted
+    wanted = msgspec.structs.replace(wanted, traffic=rest(wanted.traffic), mirror_traffic=rest(wanted.mirror_traffic))
+    traffic, mirror = rest(endpoint.traffic), rest(endpoint.mirror_traffic)
+    return msgspec.structs.replace(endpoint, wanted=wanted, traffic=traffic, mirror_traffic=mirror)
+
+
 def move_deployment(deployment: Deployment, state: ProvisioningState, at: datetime) -> Deployment:
     """Return `deployment` in `state`; raises ValueError for an unknown transition."""
     _check(deployment.name, deployment.state, state)

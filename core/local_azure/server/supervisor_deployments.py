@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shutil
 import socket
 import subprocess
 import threading
@@ -99,11 +100,12 @@ class DeploymentSupervisor:
         return wanted
 
     def remove(self, key: str) -> None:
-        """End the processes of a deployment."""
+        """End the processes of a deployment and forget its logs."""
         with self._lock:
             replicas = [self._serving.pop(key, None), self._starting.pop(key, None)]
         for replica in filter(None, replicas):
             self._end(replica)
+        shutil.rmtree(self.deployment_folder(key), ignore_errors=True)
 
     def deployment_folder(self, key: str) -> Path:
         """Return the folder of a deployment."""

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,9 @@ from core.local_azure.server.state_jobs import (
 )
 from core.local_azure.server.store import Store
 from core.local_azure.work import Stage, StageError, StageSpec
+
+JOB_LIFETIME = timedelta(days=21)
+"""How long a job may take (https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas)."""
 
 log = logging.getLogger(__name__)
 
@@ -88,14 +92,22 @@ class JobSupervisor:
                 elif job.status is JobStatus.PREPARING:
                     change(self._store, job.name, self._queued)
 
-    def cancel(self, name: str) -> None:
-        """Ask for the end of a job; its processes get SIGTERM, and SIGKILL when they do not listen."""
+    def cancel(self, name: str) -> bool:
+        """Ask for the end of a job; return whether it is still to come, which `begin`'s `canceled` will be told.
+
+        Its processes get SIGTERM, and SIGKILL when they do not listen.
+        """
         with self._lock:
-            change(self._store, name, lambda job: move(job, JobStatus.CANCEL_REQUESTED, self._clock()))
+            job = self._store.get(KIND, name, Job)
+            if job is None or job.status in TERMINAL:
+                return False
+            if job.status is not JobStatus.CANCEL_REQUESTED:
+                change(self._store, name, lambda job: move(job, JobStatus.CANCEL_REQUESTED, self._clock()))
             process = self._processes.get(name)
         if process:
             threading.Thread(target=processes.end, args=(process, self._engine.grace), daemon=True).start()
         self.wake()
+        return True
 
     def stop(self) -> None:
         """End all processes, but leave their jobs as they are: the next server goes on with them."""
@@ -149,6 +161,7 @@ class JobSupervisor:
         code = process.wait()
         with self._lock:
             self._processes.pop(name, None)
+            self._specification_file(job, stage).unlink(missing_ok=True)
             if self._stopping:
                 return False
             return self._ended(name, stage, code)
@@ -226,10 +239,13 @@ class JobSupervisor:
             ca_file=places.ca_file,
         )
         places.work.mkdir(parents=True, exist_ok=True)
-        path = places.work / f"{run.name}.json"
+        path = self._specification_file(job, stage)
         path.touch(mode=0o600)
         path.write_bytes(msgspec.json.encode(specification, enc_hook=str))
         return path
+
+    def _specification_file(self, job: Job, stage: Stage) -> Path:
+        return self._places.work / f"{job.run(stage).name}.json"
 
     def _error(self, job: Job, stage: Stage, code: int) -> StageError:
         folder = run_folder(self._places.blobs, self._places.container, job.run(stage).name)

@@ -12,7 +12,7 @@ from core.local_azure.server.body import read
 from core.local_azure.server.errors import MfeError
 from core.local_azure.server.services import services
 from core.local_azure.server.state_jobs import Job, StageRun, change, find_run
-from core.local_azure.server.wire_jobs import details_json, run_data_json, run_json
+from core.local_azure.server.wire_history import details_json, run_data_json, run_json
 from core.local_azure.server.workspace import ARTIFACTS
 
 _SERVICES = (

@@ -10,7 +10,7 @@ from core.local_azure.server.body import read
 from core.local_azure.server.errors import MfeError, job_not_found
 from core.local_azure.server.operations import Action, OperationKind
 from core.local_azure.server.services import services
-from core.local_azure.server.state_jobs import KIND, TERMINAL, Job, JobRequest, JobStatus, change, find_run
+from core.local_azure.server.state_jobs import KIND, TERMINAL, Job, JobRequest, change, find_run
 from core.local_azure.server.submission import new_job
 from core.local_azure.server.wire_jobs import child_json, job_json
 
@@ -62,14 +62,12 @@ async def cancel_job(request: Request) -> Response:
     """POST jobs/{job}/cancel: accepted; the job ends when its processes have."""
     parts, job = services(request), _find(request)
     if job.status in TERMINAL:
-        message = f"The pipeline run {job.name} is in terminal status, it can't be canceled."
-        inner = ("BadArgument", "ArgumentInvalid", "CancelPipelineRunInTerminalStatus")
-        raise MfeError(400, "UserError", message, inner=inner)
+        raise _in_terminal_status(job)
     operation = operations.begin(
         parts, OperationKind.CANCEL, Action.UPDATE, f"{parts.workspace.resource_id}/jobs/{job.name}"
     )
-    if job.status is not JobStatus.CANCEL_REQUESTED:
-        parts.jobs.cancel(job.name)
+    if not parts.jobs.cancel(job.name):
+        operations.finish(parts, operation)
     return JSONResponse(None, 202, operations.headers(parts, operation))
 
 
@@ -89,6 +87,13 @@ def _find(request: Request) -> Job:
     if job is None:
         raise job_not_found(name)
     return job
+
+
+def _in_terminal_status(job: Job) -> MfeError:
+    message = f"The pipeline run {job.name} is in terminal status, it can't be canceled."
+    return MfeError(
+        400, "UserError", message, inner=("BadArgument", "ArgumentInvalid", "CancelPipelineRunInTerminalStatus")
+    )
 
 
 def _updated(job: Job, wanted: JobRequest) -> Job:
