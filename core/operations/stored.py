@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 def to_stored(value: object) -> Any:
     """Return a dataclass as JSON's own types; paths become text, times ISO 8601."""
-    return msgspec.to_builtins(value, enc_hook=_path_to_text)
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_path_to_text))
 
 
 def from_stored(stored: Any, type_: type[T]) -> T:
