@@ -94,11 +94,13 @@ async def _strike(request: Request, call: Call, fault: Fault) -> Response | None
     """Return the response of a call that a fault ends, or None when it goes on."""
     if fault.kind is Kind.HOLD and await services(request).faults.hold(call, fault.moment):
         return None
-    if fault.kind is Kind.STATUS:
-        return respond(SlackError(fault.error, status=fault.status))
-    if fault.kind is Kind.ERROR:
-        return respond(SlackError(fault.error))
-    if fault.kind is Kind.RATE_LIMITED:
-        return respond(rate_limited(fault.retry_after))
+    errors = {
+        Kind.STATUS: SlackError(fault.error, status=fault.status),
+        Kind.ERROR: SlackError(fault.error),
+        Kind.RATE_LIMITED: rate_limited(fault.retry_after),
+    }
+    if error := errors.get(fault.kind):
+        call.status, call.answer = error.status, error.body()
+        return respond(error)
     request.scope["state"]["transport"].abort()
     return Response(status_code=503)
