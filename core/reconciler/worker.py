@@ -22,9 +22,9 @@ from core.records.store import RECONCILED, Record, record_event
 from core.records.tables import Compute, Dataset, Endpoint, Job
 from core.services import Services
 
-CLAIM = timedelta(minutes=2)
+CLAIM = timedelta(seconds=30)
 """How long a claim outlives the last sign of life of the process that holds it."""
-_SIGN_OF_LIFE_EVERY = 20.0
+_SIGN_OF_LIFE_EVERY = 5.0
 """Seconds of real time."""
 _LOOK_AT_LEAST_EVERY = 2.0
 """Seconds: other processes write records too."""

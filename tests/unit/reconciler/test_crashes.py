@@ -103,7 +103,7 @@ def added(store: Store, record: Job | Endpoint) -> Job | Endpoint:
     return record
 
 
-fast = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fast = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @fast

@@ -11,14 +11,16 @@ import pytest
 
 from core.clock import AdjustableClock
 from core.datasets import DatasetRequest
-from core.errors import ConflictError
+from core.errors import ConflictError, InputError
 from core.events import EventKind, SubjectKind
 from core.local_azure.server.faults import Kind, Moment
 from core.local_azure.server.processes import Engine
 from core.local_azure.server.running import RunningAzure
 from core.operations.cancel_job import cancel_job, plan_cancel
+from core.operations.compare_models import compare
 from core.operations.create_compute import create_compute, plan_compute
 from core.operations.deploy_model import DeployRequest, deploy_model, plan_deploy
+from core.operations.keep_endpoint import KEEP_TAG, keep_endpoint
 from core.operations.launch_finetune import launch_finetune
 from core.operations.plan_finetune import FinetunePlan, FinetuneRequest, plan_finetune
 from core.operations.prepare_dataset import request_dataset
@@ -243,6 +245,25 @@ def test_idle_endpoint_is_found_once(bot, services):
         e for e in services.store.events(SubjectKind.ENDPOINT, endpoint.id) if e.kind == EventKind.ENDPOINT_IDLE
     ]
     assert event.data["idle_hours"] >= 3
+    kept = keep_endpoint(services, endpoint.id, "UBOB", timedelta(days=3))
+    assert services.azure.endpoint(endpoint.id).tags[KEEP_TAG] == kept.keep_until.isoformat(timespec="seconds")
+    services.clock.advance(timedelta(days=2))
+    looked = services.clock()
+    bot.until(lambda found: found.observed_at >= looked, Endpoint, endpoint.id)
+    assert find_idle(services) == []
+
+
+def test_two_models_answer_one_question(bot, services):
+    """The same question goes to several endpoints at once; one that fails does not keep the others from answering."""
+    asked = [bot.endpoint().id for _ in range(2)]
+    for one in asked:
+        bot.until(lambda found: found.deployed_at is not None, Endpoint, one)
+    answers = compare(services, asked, [ChatMessage("user", "hello")])
+    assert [(found.endpoint.id, found.answer.text) for found in answers] == [(one, "hello") for one in asked]
+    broken = compare(services, asked, [ChatMessage("user", "break")])
+    assert all(found.answer is None and found.error.what for found in broken)
+    with pytest.raises(InputError, match="two to"):
+        compare(services, asked[:1], [ChatMessage("user", "hello")])
 
 
 def test_deployment_without_quota(bot, server):
