@@ -317,7 +317,8 @@ async def reset(request: Request) -> Response:
     """POST reset: an empty workspace as on its first day; tokens, connections and the time stay."""
     found = services(request)
     found.faults.clear()
-    found.delivery.attempts.clear()
+    found.delivery.forget()
+    found.rates.clear()
     found.workspace.reset()
     return _json({})
 

@@ -91,7 +91,12 @@ class Control:
 
         `answered` leaves out those that have no answer yet, or were cut off.
         """
-        query = {"method": method, "atleast": at_least, "answered": str(answered).lower(), "timeout": timeout}
+        query: dict[str, str | float] = {
+            "method": method,
+            "atleast": at_least,
+            "answered": str(answered).lower(),
+            "timeout": timeout,
+        }
         return self._get("/calls", list[Call], **query)
 
     def deliveries(self, outcome: str = ".*", at_least: int = 0, timeout: float = WAIT) -> list[Attempt]:

@@ -161,6 +161,12 @@ class Delivery:
         self.attempts.append(Attempt(payload["event_id"], payload["event"]["type"], attempt, outcome))
         self.changes.next()
 
+    def forget(self) -> None:
+        """Bring no event again, and forget those that were brought."""
+        for task in self._events:
+            task.cancel()
+        self.attempts.clear()
+
     @property
     def unacknowledged(self) -> int:
         """Return how many events are on their way or wait to be brought again."""
@@ -168,8 +174,7 @@ class Delivery:
 
     async def close(self) -> None:
         """Give up what is still on its way."""
-        for task in list(self._events):
-            task.cancel()
+        self.forget()
         await asyncio.gather(*self._events, return_exceptions=True)
         if self._http:
             await self._http.close()

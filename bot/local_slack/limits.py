@@ -39,6 +39,11 @@ class RateLimiter:
         self._calls: dict[str, deque[datetime]] = defaultdict(deque)
         self._posts: dict[str, tuple[float, datetime]] = {}
 
+    def clear(self) -> None:
+        """Forget all calls."""
+        self._calls.clear()
+        self._posts.clear()
+
     def retry_after(self, method: str, tier: Tier, now: datetime) -> int:
         """Count a call of `method`; return 0 when it may go on, else after how many seconds to try again."""
         if self._limits is None:

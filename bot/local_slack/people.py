@@ -8,7 +8,7 @@ from bot.local_slack.delivery import Kind, NotAcknowledged
 from bot.local_slack.errors import SlackError
 from bot.local_slack.model import Channel, Json, Message, User, View
 from bot.local_slack.mrkdwn import typed
-from bot.local_slack.reading import Control, controls
+from bot.local_slack.reading import Control, controls, inputs
 from bot.local_slack.routes.chat import publish
 from bot.local_slack.routes.places import message_json
 from bot.local_slack.routes.responses import answer
@@ -182,14 +182,13 @@ class Person:
         """Return the view's state: what was entered where, or what the app put there."""
         state: Json = {}
         unknown = set(values)
-        for block in view.body["blocks"]:
-            if block["type"] != "input":
-                continue
-            element, name = block["element"], block["block_id"]
-            keys = [key for key in (block["label"]["text"], name, element.get("action_id", "")) if key in values]
+        for block, element in inputs(view.body["blocks"]):
+            label = block["label"]["text"] if block["type"] == "input" else ""
+            keys = [key for key in (label, block["block_id"], element.get("action_id", "")) if key in values]
             unknown.difference_update(keys)
             value: Any = values[keys[0]] if keys else None
-            state[name] = {element.get("action_id", ""): payloads.entered(element, value)}
+            held = payloads.entered(element, value)
+            state.setdefault(block["block_id"], {})[element.get("action_id", "")] = held
         if unknown:
             raise SlackError("input_not_found", unknown=sorted(unknown))
         return state

@@ -36,6 +36,20 @@ def controls(blocks: list[Json]) -> list[Control]:
     return list(_controls(blocks))
 
 
+def inputs(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
+    """Yield a view's elements that hold a value, each with its block."""
+    for block in blocks:
+        if block["type"] == "input":
+            yield block, block["element"]
+        for element in [*([block["accessory"]] if block.get("accessory") else []), *_actions(block)]:
+            if element["type"] not in ("button", "workflow_button", "overflow", "image"):
+                yield block, element
+
+
+def _actions(block: Json) -> list[Json]:
+    return block["elements"] if block["type"] == "actions" else []
+
+
 def _text(value: Any, names: Names) -> str:
     """Return a text object, or a string, as it reads."""
     if not isinstance(value, dict):

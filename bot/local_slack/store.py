@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from core.errors import ConfigurationError
+
 Value = TypeVar("Value")
 
 
@@ -13,8 +15,21 @@ class Store:
     """Values by kind and key, in insertion order; every `put` is durable when it returns, also after a kill -9."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the store at `path`; its folder must exist."""
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        """Open or create the store at `path`, whose folder must exist, for this process alone.
+
+        Raises ConfigurationError when another process has it.
+        """
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=1)
+        try:
+            self._create()
+        except sqlite3.OperationalError:
+            self._database.close()
+            raise ConfigurationError(
+                f"{path.parent} is in use by another local Slack.", next="Stop that one, or use another folder."
+            ) from None
+
+    def _create(self) -> None:
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
         # NORMAL survives the death of the process; only a power cut may lose the last moments.
         self._database.execute("PRAGMA synchronous = NORMAL")

@@ -20,6 +20,7 @@ from bot.local_slack.limits import RateLimits
 from bot.local_slack.person import Person, SlackRefused
 from bot.local_slack.server import RunningWorkspace, running_workspace
 from bot.manifest import manifest_path
+from core.errors import ConfigurationError
 from tests.contract.local_slack_bot import manifest_file, web_client
 
 
@@ -303,6 +304,17 @@ def test_restart_keeps_everything(tmp_path: Path) -> None:
         assert float(client.chat_postMessage(channel="experiments", text="new")["ts"]) > float(stream["ts"])
 
 
+def test_folder_has_one_server(tmp_path: Path) -> None:
+    """A second server on the same folder says so instead of mixing two workspaces up."""
+    manifest = manifest_file(tmp_path)
+    with (
+        running_workspace(tmp_path, manifest=manifest),
+        pytest.raises(ConfigurationError, match="in use by another local Slack"),
+        running_workspace(tmp_path, manifest=manifest),
+    ):
+        pytest.fail("it started")
+
+
 def _call(client: WebClient, answers: list[Any]) -> threading.Thread:
     def post() -> None:
         try:
@@ -370,6 +382,12 @@ def test_app_joins_a_channel(client: WebClient, ada: Person) -> None:
     assert [m.text for m in ada.directly().channel()] == ["psst"]
     with pytest.raises(SlackRefused, match="channel_not_found"):
         ada.in_channel("nowhere").says("hello")
+
+
+def test_nobody_answers(ada: Person) -> None:
+    """A command that reaches no app says so to the person who ran it."""
+    ada.runs("/plan")
+    assert ada.sees('/plan failed with the error "dispatch_failed"').ephemeral
 
 
 def test_socket_mode_connections(client: WebClient, ada: Person, slack: RunningWorkspace) -> None:
