@@ -36,6 +36,8 @@ _BUSY = re.compile(
 # Azure Resource Manager names the workspace itself, not something in it.
 _WORKSPACE = re.compile(r"'Microsoft\.MachineLearningServices/workspaces/[^/']+'")
 _OTHER_MISSING = frozenset({"ResourceGroupNotFound", "SubscriptionNotFound", "InvalidResourceType"})
+# The SDK puts its reasons among advice about YAML files and command lines.
+_SDK_REASONS = re.compile(r"\(x\)\s*(.+?)\s*(?=\(x\)|Resolutions:|\Z)", re.DOTALL)
 _LONGEST_WHY = 600
 
 
@@ -81,7 +83,9 @@ def as_azure_error(error: Exception, doing: str) -> AzureError | None:
         if isinstance(cause, SdkError) and not type(cause).__module__.startswith("azure.ai.ml"):
             return as_azure_error(cause, doing)
         # The SDK's own validation, before anything was sent.
-        why = _short(str(getattr(error, "message", "") or error))
+        text = str(getattr(error, "message", "") or error)
+        found = _SDK_REASONS.findall(scrub(text))
+        why = _short(" ".join(found) or text)
         return AzureRefused(
             f"Azure ML's SDK refused to {doing}.", why=why, next=remedy("", why), code=type(error).__name__
         )

@@ -91,6 +91,14 @@ def test_endpoint_is_begun_once(azure, workspace):
     assert asked["readinessProbe"]["failureThreshold"] == 30
 
 
+def test_name_that_azure_does_not_take(workspace):
+    """What the SDK itself refuses is told in its reason only, without its advice about files."""
+    with pytest.raises(AzureRefused, match="create the endpoint e") as caught:
+        workspace.begin_create_endpoint("e", {}, "")
+    assert caught.value.why.startswith("The name for an endpoint must be at least 3")
+    assert "yaml" not in caught.value.why
+
+
 def test_begin_returns_at_once(azure, workspace):
     """Nothing is waited for: a deployment that is not ready yet is seen being created."""
     workspace.begin_create_endpoint("slow", {}, "")
