@@ -3,20 +3,26 @@
 import re
 
 from bot.cards.blocks import Card, context, section
-from bot.cards.untrusted import clip, escape, neutralise
-from core.errors import AzureError, UserError
+from bot.cards.untrusted import clip, escape, mrkdwn, neutralise
+from core.errors import AccessError, AzureError, ConflictError, UserError
 
-_OUR_MENTION = re.compile(r"&lt;@\u2060?([UW][A-Z0-9]{2,20})&gt;")
+_MENTION = re.compile("&lt;\u2060?@\u2060?([UW][A-Z0-9]{2,20})&gt;")
+_OUR_WORDS = (AccessError, ConflictError)
+"""Errors that name who may, or who did, and quote nobody else."""
 
 
 def error_card(error: UserError) -> Card:
     """Show an error that a person can do something about."""
-    parts = [f":no_entry: *{_shown(error.what, 900)}*", _shown(error.why, 900), _shown(error.next, 900)]
+    what, why, next_ = (_shown(part, error) for part in (error.what, error.why, error.next))
     azure = ""
     if isinstance(error, AzureError):
         known = (("code", error.code), ("request id", error.request_id))
-        azure = " · ".join(f"Azure's {name} {_shown(value, 120)}" for name, value in known if value)
-    return Card.of(_shown(str(error), 1500), [section("\n".join(part for part in parts if part)), context(azure)])
+        azure = " · ".join(f"Azure's {name} {mrkdwn(value, 120)}" for name, value in known if value)
+    lines = [f":no_entry: *{what}*", why, next_]
+    return Card.of(
+        " ".join(part for part in (what, why, next_) if part),
+        [section("\n".join(line for line in lines if line)), context(azure)],
+    )
 
 
 def unexpected_card(id_: str) -> Card:
@@ -25,6 +31,8 @@ def unexpected_card(id_: str) -> Card:
     return Card.of(text, [section(f":warning: {text}")])
 
 
-def _shown(text: str, limit: int) -> str:
+def _shown(text: str, error: UserError) -> str:
     """Return an error's sentence: foreign parts of it harmless, our own mentions of people kept."""
-    return _OUR_MENTION.sub(r"<@\1>", escape(neutralise(clip(text, limit))))
+    shown = escape(neutralise(clip(text, 600)))
+    shown = shown if len(shown) <= 950 else clip(shown, 950)
+    return _MENTION.sub(r"<@\1>", shown) if isinstance(error, _OUR_WORDS) else shown
