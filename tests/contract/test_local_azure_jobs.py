@@ -115,7 +115,7 @@ def test_downloads_are_what_azure_makes_of_them(ml, completed, tmp_path):
 
 
 def test_metrics_of_a_stage_are_read_over_mlflow(azure, ml, completed):
-    """The loss that the fine-tuning logged is read back with its step, and an unknown run is refused in MLflow's form."""
+    """The loss that the fine-tuning logged is read back with its step; an unknown run is refused in MLflow's form."""
     child = next(c for c in ml.jobs.list(parent_job_name=completed.name) if c.display_name == STAGES[3])
     root = f"/mlflow/v1.0{azure.workspace.resource_id}/api/2.0/mlflow"
     _, body = rest(azure, "GET", f"{root}/metrics/get-history?run_id={child.name}&metric_key=loss")
@@ -207,7 +207,7 @@ def test_cancel_of_a_finished_job_is_refused(ml, completed):
 
 
 def test_a_second_job_waits_for_the_node(azure, ml, component):
-    """On a compute with one node the second job is queued until the first is gone, and a queued job can be cancelled."""
+    """On a compute with one node the second job waits until the first is gone; a waiting job can be cancelled."""
     first = ml.jobs.create_or_update(finetuning(azure, component, {STAGES[0]: "hang"}))
     second = ml.jobs.create_or_update(finetuning(azure, component))
     third = ml.jobs.create_or_update(finetuning(azure, component))
