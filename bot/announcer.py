@@ -22,7 +22,7 @@ from bot.outbox import Post, put
 from core.clock import Clock
 from core.events import EventKind, SubjectKind
 from core.records.store import SUBJECTS, Store
-from core.records.tables import Compute, Dataset, Endpoint, Event, Job, Plan, Table
+from core.records.tables import Compute, Dataset, Endpoint, Event, Job, Message, Plan, Table
 
 _AT_ONCE = 100
 
@@ -50,6 +50,20 @@ class Announcer:
         for post in tell(event, record) if record is not None else ():
             put(session, post)
         event.told_at = self._clock()
+
+
+def tell_refusal(store: Store, message: Message) -> None:
+    """Tell the owner directly that a card could not be posted where they asked."""
+    subject = subject_of(message.key)
+    if subject is None:
+        return
+    owner = store.get(SUBJECTS[subject[0]], subject[1]).owner  # type: ignore[attr-defined]
+    text = (
+        f"I cannot write in <#{message.channel}>: Slack says {code(message.error)}. Invite me there (`/invite`), "
+        "or ask me here. What you asked for goes on; `/ft-status` shows it."
+    )
+    with store.transaction() as session:
+        put(session, Post(f"{message.key}:refused", owner, _said(text).message()))
 
 
 def card_key(kind: SubjectKind, id_: str) -> str:

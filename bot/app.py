@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -25,7 +26,7 @@ from slack_sdk.http_retry.builtin_handlers import (
     ServerErrorRetryHandler,
 )
 
-from bot.announcer import Announcer
+from bot.announcer import Announcer, tell_refusal
 from bot.commands.catalogue import BUTTONS, COMMANDS, run_command, run_words
 from bot.conversation import Conversation
 from bot.folder_lock import FolderLock
@@ -63,9 +64,8 @@ def build(settings: Settings, slack: SlackSettings, azure: Workspace, clock: Clo
     holder = _holder(settings)
     reconciler = Reconciler(services, holder)
     # Announcements look for a message in doubt before they send it again, so that nothing else may repeat a call.
-    outbox = Outbox(
-        store, WebClient(client.token, slack.api_url, timeout=15, retry_handlers=[]), clock, settings.card_every
-    )
+    once = WebClient(client.token, slack.api_url, timeout=15, retry_handlers=[])
+    outbox = Outbox(store, once, clock, settings.card_every, partial(tell_refusal, store))
     teller = Teller(services, holder, Announcer(store, clock), outbox)
     workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="request")
 

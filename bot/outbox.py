@@ -7,7 +7,7 @@ repeatable and needs none of this: only its last state matters.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.client import HTTPException
@@ -56,12 +56,18 @@ def put(session: Session, post: Post) -> None:
         )
     elif row.body != body:
         row.body, row.wanted_revision = body, row.wanted_revision + 1
+        if row.state == "refused":
+            row.state = "waiting"  # somebody may have invited the bot meanwhile
 
 
 class Outbox:
     """Sends what the rows ask for; used by one thread of one process at a time."""
 
-    def __init__(self, store: Store, client: WebClient, clock: Clock, card_every: timedelta) -> None:
+    def __init__(
+        self, store: Store, client: WebClient, clock: Clock, card_every: timedelta, refused: Callable[[Message], None]
+    ) -> None:
+        """`refused` hears of a message that Slack does not take for good."""
+        self._on_refused = refused
         self._store = store
         self._client = client
         self._clock = clock
@@ -182,6 +188,7 @@ class Outbox:
         else:
             log.error("Slack refused message %s in %s: %s", row.key, row.channel, code)
             self._write(row, state="refused", error=code)
+            self._on_refused(self._again(row))
 
     def _retry_at(self, row: Message) -> datetime:
         return self._clock() + min(SLOWEST_RETRY, timedelta(seconds=2 ** min(row.attempts, 10)))

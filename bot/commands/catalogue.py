@@ -4,8 +4,9 @@ from bot.cards.blocks import Card
 from bot.cards.help import help_card
 from bot.commands import ask, cancel, data, deploy, help, launch, plans, status, teardown, validate
 from bot.commands.declaration import Command
-from bot.requests import ButtonHandler, Dependencies, Handler, Request, thread_endpoint
-from core.errors import InputError
+from bot.requests import ButtonHandler, Dependencies, Handler, Request, subject_id, thread_endpoint
+from core.errors import ConflictError, InputError
+from core.events import SubjectKind
 
 COMMANDS: dict[str, tuple[Command, Handler]] = {
     module.COMMAND.word: (module.COMMAND, module.handle)
@@ -45,6 +46,11 @@ def run_words(request: Request, dependencies: Dependencies) -> Card | None:
                 raise
         else:
             return handle(request, arguments, dependencies)
+    if endpoint is None and request.text.strip() and subject_id(request, dependencies.services, SubjectKind.JOB):
+        raise ConflictError(
+            "The model of this thread is not deployed.",
+            next="Say `deploy` to me here once the job is completed, or `status` to see how it goes.",
+        )
     if endpoint is None or not request.text.strip():
         return help_card(ALL)
     dependencies.conversation.answer(request.requester, request.answer_thread, endpoint, request.text)

@@ -37,7 +37,11 @@ class Line:
     def __init__(self, store: Store, slack: RunningWorkspace, clock: AdjustableClock, channel: str) -> None:
         self.store, self.slack, self.clock, self.channel = store, slack, clock, channel
         self.client = WebClient(slack.bot_token, slack.url, timeout=5, retry_handlers=[])
-        self.outbox = Outbox(store, self.client, clock, CARD_EVERY)
+        self.refused: list[Message] = []
+        self.outbox = self.new_outbox()
+
+    def new_outbox(self) -> Outbox:
+        return Outbox(self.store, self.client, self.clock, CARD_EVERY, self.refused.append)
 
     def put(self, *posts: tuple[str, str], parent_key: str = "", channel: str = "") -> None:
         with self.store.transaction() as session:
@@ -160,7 +164,7 @@ def test_what_a_dead_process_was_sending_is_looked_for(line: Line) -> None:
     line.slack.control.add_fault(Kind.DROP, "chat.postMessage", moment=Moment.AFTER)
     line.put(("e:1", "once"), ("e:2", "next"))
     line.outbox.deliver_once()
-    line.outbox = Outbox(line.store, line.client, line.clock, CARD_EVERY)
+    line.outbox = line.new_outbox()
     line.deliver()
     assert line.texts() == ["once", "next"]
 
@@ -172,6 +176,7 @@ def test_a_refused_message_holds_nobody_up(line: Line) -> None:
     line.deliver()
     assert (line.row("e:1").state, line.row("e:1").error) == ("refused", "channel_not_found")
     assert line.texts() == ["fine"]
+    assert [one.key for one in line.refused] == ["e:1"]
 
 
 def test_slack_in_trouble_is_tried_again(line: Line) -> None:
