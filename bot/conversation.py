@@ -23,6 +23,7 @@ CHARACTERS_PER_TOKEN = 3
 CONTEXT_LENGTH = 2_048
 """Tokens a model is taken to read when nobody knows."""
 MAX_TURNS = 40
+EMPTY_ANSWER = "_The model gave an empty answer._"
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,9 @@ class Conversation:
         self._client = client
         self._monotonic = monotonic
 
-    def answer(self, requester: Requester, thread: str, endpoint: Endpoint, question: str) -> None:
+    def answer(
+        self, requester: Requester, thread: str, endpoint: Endpoint, question: str, sampling: Sampling | None = None
+    ) -> None:
         """Stream the model's answer into `thread`, and remember both turns.
 
         Raises UserError when the endpoint cannot be asked or stops answering; what it said until then stays.
@@ -43,15 +46,25 @@ class Conversation:
         question = question.strip()
         messages = [*self._so_far(requester.channel, thread, endpoint), ChatMessage("user", question)]
         self._thinking(requester.channel, thread)
-        pieces = stream_answer(self._services, endpoint.id, messages, Sampling(), requester.user)
+        pieces = stream_answer(self._services, endpoint.id, messages, sampling, requester.user)
         answer = StreamedAnswer(self._client, requester, thread, self._monotonic).show(pieces)
         self._remember(requester, thread, endpoint, question, answer)
 
-    def ask_aloud(self, requester: Requester, endpoint: Endpoint, question: str) -> None:
-        """Repeat a question that only the person sees so far in the endpoint's thread, and answer it there."""
+    def ask_aloud(
+        self, requester: Requester, endpoint: Endpoint, question: str, sampling: Sampling | None = None
+    ) -> None:
+        """Repeat in the channel a question that only the person sees so far, and answer it in a thread of its own.
+
+        The question stands by itself: the model is told nothing of other conversations.
+        """
         said = f"<@{requester.user}> asks {mrkdwn(endpoint.id)}: {mrkdwn(question, 2_000)}"
-        thread = self.show(requester, endpoint, Card.of(said, [section(said)]))
-        self.answer(requester, thread, endpoint, question)
+        posted = self._client.chat_postMessage(
+            channel=requester.channel,
+            unfurl_links=False,
+            unfurl_media=False,
+            **Card.of(said, [section(said)]).message(),
+        )
+        self.answer(requester, str(posted["ts"]), endpoint, question, sampling)
 
     def show(self, requester: Requester, endpoint: Endpoint, card: Card) -> str:
         """Post a card in the endpoint's thread, or in the channel when the endpoint is elsewhere; return the thread."""
@@ -155,16 +168,14 @@ class StreamedAnswer:
 
     def _finish(self, text: str) -> None:
         """End the stream; when Slack has ended it before, show the whole text by other means."""
-        shown = _shown(text)
-        if not self._ended_by_slack and (shown or self._sent):
+        shown = _shown(text) or EMPTY_ANSWER
+        if not self._ended_by_slack:
             try:
                 self._stream.stop(markdown_text=shown[self._sent :] or None)
             except SlackApiError as refusal:
                 log.warning("Slack ended a stream: %s", refusal.response.get("error"))
             else:
                 return
-        if not shown:
-            return
         if self._stream.ts:
             self._client.chat_update(channel=self._channel, ts=self._stream.ts, markdown_text=shown)
         else:
@@ -179,4 +190,6 @@ class StreamedAnswer:
 
 def _shown(text: str) -> str:
     """Return a model's text as it may be shown: harmless, and short enough for one message."""
+    if not text.strip():
+        return ""
     return neutralise(text) if len(text) <= MAX_ANSWER else clip(neutralise(text[:MAX_ANSWER]), MAX_ANSWER) + ELLIPSIS

@@ -23,7 +23,7 @@ from bot.conversation import Conversation
 from bot.outbox import thread_of
 from core.errors import UserError, error_id
 from core.events import SubjectKind
-from core.records.tables import Endpoint
+from core.records.tables import Endpoint, Turn
 from core.services import Requester, Services
 
 Json = Mapping[str, Any]
@@ -165,10 +165,15 @@ def subject_id(request: Request, services: Services, kind: SubjectKind) -> str:
 
 
 def thread_endpoint(request: Request, services: Services) -> Endpoint | None:
-    """Return the endpoint to talk with in this thread: its own, or the newest of its job; None: there is none."""
+    """Return the endpoint to talk with in this thread: its own, or the newest of its job; None: there is none.
+
+    In a thread that a question began it is the one that answered there.
+    """
     subject = thread_subject(request, services)
     if subject is None:
-        return None
+        here = (Turn.channel == request.requester.channel, Turn.thread == request.requester.thread)
+        turns = services.store.find(Turn, *here, limit=1)
+        return services.store.get(Endpoint, turns[0].endpoint_id) if turns else None
     if subject[0] is SubjectKind.ENDPOINT:
         return services.store.get(Endpoint, subject[1])
     of_job = (Endpoint.job_id == subject[1], Endpoint.wanted == "up", Endpoint.state != "Gone")

@@ -7,7 +7,7 @@ from bot.cards.answer import tested_row_card
 from bot.commands.declaration import Arguments, Command, Parameter
 from bot.requests import ButtonHandler, Dependencies, Request, thread_endpoint
 from core.errors import InputError, NotFoundError
-from core.operations.query_endpoint import ask_test_row
+from core.operations.query_endpoint import Sampling, ask_test_row
 from core.records.tables import Endpoint
 from core.services import Services
 
@@ -27,20 +27,24 @@ _TEST = re.compile(r"test(?:\s+(?:row\s*)?(\d{1,9}))?", re.IGNORECASE)
 
 
 def handle(request: Request, arguments: Arguments, dependencies: Dependencies) -> None:
-    """Find out which endpoint is meant and stream its answer in that endpoint's thread."""
+    """Find out which endpoint is meant and stream its answer: in this thread, or in a new one for a slash command."""
     first, rest = arguments.text("endpoint"), arguments.text("question")
     named = named_endpoint(dependencies.services, first)
     question = rest if named is not None else f"{first} {rest}".strip()
     if not question:
         raise InputError("What do you want to ask?", next=f"`{COMMAND.usage}`", field="question")
     endpoint = named or thread_endpoint(request, dependencies.services) or only_endpoint(dependencies.services, first)
+    sampling = Sampling(
+        temperature=max(0.0, arguments.number("temperature") or 0.0),
+        max_new_tokens=max(1, arguments.integer("max_new_tokens") or 1),
+    )
     test = _TEST.fullmatch(question)
     if test:
         _test(request, dependencies, endpoint, int(test[1]) if test[1] else None)
     elif request.answer_thread:
-        dependencies.conversation.answer(request.requester, request.answer_thread, endpoint, question)
+        dependencies.conversation.answer(request.requester, request.answer_thread, endpoint, question, sampling)
     else:
-        dependencies.conversation.ask_aloud(request.requester, endpoint, question)
+        dependencies.conversation.ask_aloud(request.requester, endpoint, question, sampling)
 
 
 def ask_test(request: Request, dependencies: Dependencies) -> None:

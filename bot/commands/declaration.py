@@ -99,13 +99,26 @@ class Command:
         return Arguments(values, more)
 
     def _words(self, text: str, free: list[str]) -> list[Word]:
-        """Split `text`; where the rest parameter comes next, everything that follows is one word."""
+        """Split `text`; where the rest parameter comes next, everything that follows is one word.
+
+        Other parameters of such a command may be named before the rest, `temperature=0 What ...`.
+        """
         if not self.rest:
             return words(text)
+        found: list[Word] = []
         before = free.index(self.rest)
-        if before == 0:
-            return [Word(text, "", 0)] if text else []
-        return [Word(part, "", at) for at, part in enumerate(text.split(maxsplit=before))]
+        while text:
+            first, _, after = text.partition(" ")
+            name, equals, value = first.partition("=")
+            if equals and self._declared(name) and name != self.rest:
+                found.append(Word(value, name, len(found)))
+            elif before:
+                found.append(Word(first, "", len(found)))
+                before -= 1
+            else:
+                return [*found, Word(text, "", len(found))]
+            text = after.lstrip()
+        return found
 
     def _named(self, word: Word, free: list[str], values: Mapping[str, str]) -> str:
         """Return the parameter that `word` is for."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from rich.console import Console
 from rich.text import Text
@@ -20,6 +20,7 @@ class Screen:
         self._console = console
         self._person = person
         self._shown: dict[str, str] = {}
+        self._printing = Lock()
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -35,25 +36,36 @@ class Screen:
 
     def heading(self, title: str) -> None:
         """Print what comes next."""
+        self._catch_up()
         self._console.print()
         self._console.rule(Text(title, style="bold"), align="left")
 
     def typed(self, author: str, command: str) -> None:
         """Print a slash command, which Slack shows to nobody else."""
+        self._catch_up()
         self._print(author, command, thread=False, style="bold")
 
     def note(self, text: str) -> None:
         """Print what happens outside of Slack."""
+        self._catch_up()
         self._console.print(Text(text, style="italic cyan"))
 
     def failed(self, reason: str, log: Path) -> None:
         """Print why the story ends here."""
+        self._catch_up()
         self._console.print(Text(f"\nThe demo stops here: {reason}\nThe bot's log is {log}", style="red"))
 
     def _follow(self, stop: Event) -> None:
         for messages in self._person.follows(stop):
-            for message in messages:
-                self._show(message)
+            with self._printing:
+                for message in messages:
+                    self._show(message)
+
+    def _catch_up(self) -> None:
+        """Print what has happened until now, so that things stand in the order in which they happened."""
+        now = Event()
+        now.set()
+        self._follow(now)
 
     def _show(self, message: Message) -> None:
         words = message.words().strip()

@@ -19,7 +19,7 @@ from bot.local_slack.model import Json
 from bot.local_slack.mrkdwn import plain
 from bot.local_slack.reading import controls, lines
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds of real time that a person waits to see something, unless told otherwise."""
 
 FOLLOWING = 0.5
