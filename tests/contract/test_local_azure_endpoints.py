@@ -246,9 +246,7 @@ def test_bad_names_are_refused(azure, http, name):
 
 def test_mirrored_traffic_reaches_the_mirror(azure, ml, http, demo, key):
     """A share of the live requests is sent to the mirror too, whose answers nobody sees."""
-    ml.online_deployments.begin_create_or_update(
-        deployment("chat-ep", "shadow", register(azure, ml, "good"))
-    ).result()
+    ml.online_deployments.begin_create_or_update(deployment("chat-ep", "shadow", register(azure, ml, "good"))).result()
     half = ManagedOnlineEndpoint(name="chat-ep", auth_mode="key", traffic={"demo": 100}, mirror_traffic={"shadow": 50})
     ml.online_endpoints.begin_create_or_update(half).result()
 
