@@ -10,7 +10,7 @@ from bot.local_slack.model import Channel, Json, Message, User, View
 from bot.local_slack.mrkdwn import typed
 from bot.local_slack.reading import Control, controls, inputs
 from bot.local_slack.routes.chat import publish
-from bot.local_slack.routes.places import message_json
+from bot.local_slack.routes.places import message_json, thread_root
 from bot.local_slack.routes.responses import answer
 from bot.local_slack.services import Services
 from bot.local_slack.state import SLACKBOT, VIEW_STACK
@@ -37,13 +37,10 @@ class Person:
 
     def say(self, channel: Channel, text: str, thread_ts: str | None) -> Message:
         """Say something in a channel or a thread."""
-        if thread_ts and self._workspace.message(channel.id, thread_ts) is None:
-            raise SlackError("thread_not_found")
+        root = thread_root(self._found, channel, thread_ts or "")
         names = {user.name: user.id for user in self._workspace.users.values()}
         ts = self._workspace.next_ts()
-        said = Message(
-            channel.id, ts, self._user.id, typed(text, names), thread_ts=thread_ts, client_msg_id=f"local-{ts}"
-        )
+        said = Message(channel.id, ts, self._user.id, typed(text, names), thread_ts=root, client_msg_id=f"local-{ts}")
         publish(self._found, said)
         return said
 

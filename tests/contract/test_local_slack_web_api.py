@@ -128,6 +128,8 @@ def test_ephemeral_is_for_one_person(client: WebClient, ada: Person, slack: Runn
     assert client.conversations_history(channel=general)["messages"] == []
     update = code(lambda: client.chat_update(channel=general, ts=sent["message_ts"], text="new"))
     assert update == "message_not_found"
+    with pytest.raises(SlackRefused, match="cannot_reply_to_message"):
+        ada.says("thanks", thread=ada.sees("only you"))
 
 
 def test_stream_and_its_end(client: WebClient, ada: Person, slack: RunningWorkspace) -> None:

@@ -51,9 +51,10 @@ def thread_root(found: Services, channel: Channel, thread_ts: str) -> str | None
     if not thread_ts:
         return None
     root = found.workspace.message(channel.id, thread_ts)
-    if root is None or root.only_for:
+    if root is None:
         raise SlackError("thread_not_found")
-    if root.is_reply:
+    # Nobody can reply to what one person alone sees, and threads have no threads.
+    if root.is_reply or root.only_for:
         raise SlackError("cannot_reply_to_message")
     return root.ts
 
