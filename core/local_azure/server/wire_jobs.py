@@ -1,14 +1,10 @@
-"""Jobs and runs as Azure ML writes them: the front end's camelCase, and run history's own shapes (recorded 2023)."""
+"""Jobs as Azure ML's front end writes them (recorded 2023)."""
 
 import json
 from datetime import datetime
 from typing import Any
 
-from core.local_azure.server.state_jobs import (
-    Job,
-    JobStatus,
-    StageRun,
-)
+from core.local_azure.server.state_jobs import Job, JobStatus, StageRun
 from core.local_azure.server.wire import mfe_time, system_data
 from core.local_azure.server.workspace import Workspace
 
