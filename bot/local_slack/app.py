@@ -1,8 +1,8 @@
 """The application: services, and routes as data."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -49,15 +49,14 @@ ROUTES: list[BaseRoute] = [
 
 
 def build_services(
-    folder: Path,
+    workspace: Workspace,
     clock: AdjustableClock,
     manifest: Manifest,
-    url: Callable[[Workspace], str],
+    url: str,
     limits: RateLimits | None,
     ack_seconds: float,
 ) -> Services:
-    """Return the services of the workspace in `folder`; `url` says where the server answers."""
-    workspace = Workspace(folder, clock, manifest.display_name)
+    """Return the services of `workspace`, which answers at `url`."""
     identity = workspace.identity
     sockets = Sockets(identity.app_id, ack_seconds)
     delivery = Delivery(sockets, clock, identity.signing_secret, ack_seconds)
@@ -65,7 +64,7 @@ def build_services(
         workspace=workspace,
         manifest=manifest,
         clock=clock,
-        url=url(workspace),
+        url=url,
         sockets=sockets,
         delivery=delivery,
         events=Events(workspace, delivery, manifest.bot_events),
@@ -74,15 +73,14 @@ def build_services(
     )
 
 
-def build_app(found: Services, started: Callable[[], None]) -> Starlette:
-    """Return the application; `started` is called when it is ready to answer."""
+def build_app(found: Services, started: Callable[[asyncio.AbstractEventLoop], None]) -> Starlette:
+    """Return the application; `started` is called with its event loop when it is ready to answer."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        started()
+        started(asyncio.get_running_loop())
         yield
         await found.delivery.close()
-        found.workspace.close()
 
     application = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers={SlackError: handle})
     application.state.services = found

@@ -11,6 +11,7 @@ class Changes:
         """Go on counting from `version`."""
         self.version = version
         self._changed = asyncio.Event()
+        self._over = False
 
     def next(self) -> int:
         """Count one change and return its number."""
@@ -23,12 +24,16 @@ class Changes:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until `condition` is true, looked at after every change; return False after `seconds` of real time."""
+    def end(self) -> None:
+        """Let everyone who waits, now or later, go on at once: nothing will change any more."""
+        self._over = True
+        self.tell()
+
+    async def wait(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Wait until `condition` is true, looked at after every change, but at most `seconds` of real time."""
         try:
             async with asyncio.timeout(seconds):
-                while not condition():
+                while not condition() and not self._over:
                     await self._changed.wait()
         except TimeoutError:
-            return condition()
-        return True
+            return

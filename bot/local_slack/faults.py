@@ -116,6 +116,12 @@ class Faults:
         self._held.pop(call)[1].set_result(release)
         return True
 
+    def end(self) -> None:
+        """Cut off what is held; nothing is held from now on."""
+        for name in list(self._held):
+            self.decide(name, release=False)
+        self.changes.end()
+
     def held(self) -> list[Held]:
         """Return the calls that are being held, oldest first."""
         return [held for held, _ in self._held.values()]

@@ -1,8 +1,10 @@
 """Starts and stops the server: its folder and port, and what a bot and a person need to reach it."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from bot.local_slack.control_client import Control, connected
 from bot.local_slack.delivery import ACK_SECONDS
 from bot.local_slack.limits import RateLimits
 from bot.local_slack.person import Person
+from bot.local_slack.services import Services
 from bot.local_slack.state import Workspace
 from bot.manifest import read_manifest
 from core.clock import AdjustableClock, Clock, system_clock
@@ -69,19 +72,18 @@ def running_workspace(
     """
     folder.mkdir(parents=True, exist_ok=True)
     adjustable = clock if isinstance(clock, AdjustableClock) else AdjustableClock(clock)
-    listening = socket.socket()
-
-    def listen(workspace: Workspace) -> str:
-        _bind(listening, workspace, port)
-        return f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-    with closing(listening):
-        found = build_services(folder, adjustable, read_manifest(manifest), listen, limits, ack_seconds)
+    app_manifest = read_manifest(manifest)
+    with (
+        closing(Workspace(folder, adjustable, app_manifest.display_name)) as workspace,
+        closing(_listen(workspace, port)) as listening,
+    ):
+        url = f"http://127.0.0.1:{workspace.identity.port}"
+        found = build_services(workspace, adjustable, app_manifest, url, limits, ack_seconds)
         found.delivery.set_request_url(request_url)
-        ready = threading.Event()
+        started: Future[asyncio.AbstractEventLoop] = Future()
         server = uvicorn.Server(
             uvicorn.Config(
-                build_app(found, ready.set),
+                build_app(found, started.set_result),
                 http=_Protocol,
                 ws="websockets-sansio",
                 log_level="warning",
@@ -93,12 +95,11 @@ def running_workspace(
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="local-slack")
         thread.start()
         try:
-            if not ready.wait(START_SECONDS):
-                raise ConfigurationError("The local Slack could not start.", next="See its log above.")
-            identity, control_url = found.workspace.identity, f"{found.url}/_control"
-            with connected(control_url, identity.control_token) as control:
+            loop = _started(started)
+            identity, control_url = workspace.identity, f"{url}/_control"
+            with connected(control_url, identity.control_token) as control, _ending(loop, found):
                 yield RunningWorkspace(
-                    url=f"{found.url}/api/",
+                    url=f"{url}/api/",
                     bot_token=identity.bot_token,
                     app_token=identity.app_token,
                     signing_secret=identity.signing_secret,
@@ -112,16 +113,37 @@ def running_workspace(
             thread.join()
 
 
-def _bind(listening: socket.socket, workspace: Workspace, port: int) -> None:
+def _started(started: Future[asyncio.AbstractEventLoop]) -> asyncio.AbstractEventLoop:
+    """Return the server's event loop once it answers; raises ConfigurationError when it does not start."""
+    try:
+        return started.result(START_SECONDS)
+    except TimeoutError:
+        raise ConfigurationError("The local Slack could not start.", next="See its log above.") from None
+
+
+@contextmanager
+def _ending(loop: asyncio.AbstractEventLoop, found: Services) -> Iterator[None]:
+    """Let go of everything that waits at the end of the block."""
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(found.end)
+
+
+def _listen(workspace: Workspace, port: int) -> socket.socket:
     """Listen on `port`, or on the folder's own, or on a free one; the folder keeps it."""
+    listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port or workspace.identity.port))
+        listening.listen(2048)
     except OSError:
+        listening.close()
         if port:
             raise ConfigurationError(
                 f"Port {port} of 127.0.0.1 is in use.", next="Stop the other server, or use another port."
             ) from None
-        listening.bind(("127.0.0.1", 0))
-    listening.listen(2048)
+        workspace.keep_port(0)
+        return _listen(workspace, port)
     workspace.keep_port(listening.getsockname()[1])
+    return listening

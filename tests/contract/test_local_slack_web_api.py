@@ -1,6 +1,7 @@
 """The unmodified slack_sdk WebClient against the local Slack: what it can do, and what Slack refuses."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -315,6 +316,30 @@ def test_folder_has_one_server(tmp_path: Path) -> None:
         running_workspace(tmp_path, manifest=manifest),
     ):
         pytest.fail("it started")
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    """A port that another program has is refused by name, and the folder can be served on another one."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port, manifest = taken.getsockname()[1], manifest_file(tmp_path)
+        with (
+            pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 is in use"),
+            running_workspace(tmp_path, manifest=manifest, port=port),
+        ):
+            pytest.fail("it started")
+    with running_workspace(tmp_path, manifest=manifest) as slack:
+        assert web_client(slack).api_test()["ok"]
+
+
+def test_stops_while_a_call_is_held(tmp_path: Path) -> None:
+    """The server stops at once, also with a held call and a person who waits for news."""
+    answers: list[Any] = []
+    with running_workspace(tmp_path, manifest=manifest_file(tmp_path)) as slack:
+        slack.control.add_fault("hold", "chat.postMessage")
+        calling = _call(web_client(slack), answers)
+        slack.control.wait_for_held()
+    calling.join(5)
+    assert isinstance(answers[0], OSError)
 
 
 def _call(client: WebClient, answers: list[Any]) -> threading.Thread:
