@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from bot.local_slack import control
+from bot.local_slack import control, control_people
 from bot.local_slack.api import dispatcher
 from bot.local_slack.delivery import Delivery
 from bot.local_slack.errors import SlackError, handle
@@ -45,6 +45,7 @@ ROUTES: list[BaseRoute] = [
     Route("/upload/v1/{file}", files.receive, methods=["POST"]),
     Route("/files/{file}", files.download),
     *control.routes,
+    *control_people.routes,
 ]
 
 
