@@ -149,8 +149,11 @@ class StreamedAnswer:
                     flushed_at = now
                 if len(text) > MAX_ANSWER:
                     break
-        finally:
-            self._finish(text)
+        except BaseException:
+            if text.strip():
+                self._finish(text)
+            raise
+        self._finish(text)
         return text
 
     def _flush(self, text: str) -> None:

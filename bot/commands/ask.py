@@ -4,7 +4,7 @@ import re
 
 from bot.cards import endpoint as cards
 from bot.cards.answer import tested_row_card
-from bot.commands.declaration import Arguments, Command, Parameter
+from bot.commands.declaration import Arguments, Command, Kind, Parameter
 from bot.requests import ButtonHandler, Dependencies, Request, thread_endpoint
 from core.errors import InputError, NotFoundError
 from core.operations.query_endpoint import Sampling, ask_test_row
@@ -19,10 +19,17 @@ COMMAND = Command(
             "endpoint", "the endpoint or its job; may be left out when there is only one", example="my-model-1a2b3c4d"
         ),
         Parameter("question", "what to ask, or `test`, or `test 7` for row 7", example="How do I cancel a job?"),
+        Parameter("temperature", "0 always gives the likeliest answer", Kind.NUMBER, positional=False, default="0.6"),
+        Parameter("max_new_tokens", "the longest answer", Kind.INTEGER, positional=False, default="200"),
     ),
-    ("/ft-ask my-model-1a2b3c4d How do I cancel a job?", "/ft-ask my-model-1a2b3c4d test"),
+    (
+        "/ft-ask my-model-1a2b3c4d How do I cancel a job?",
+        "/ft-ask temperature=0 Who are you?",
+        "/ft-ask my-model-1a2b3c4d test",
+    ),
     rest="question",
 )
+MOST_TOKENS = 2_000
 _TEST = re.compile(r"test(?:\s+(?:row\s*)?(\d{1,9}))?", re.IGNORECASE)
 
 
@@ -35,8 +42,8 @@ def handle(request: Request, arguments: Arguments, dependencies: Dependencies) -
         raise InputError("What do you want to ask?", next=f"`{COMMAND.usage}`", field="question")
     endpoint = named or thread_endpoint(request, dependencies.services) or only_endpoint(dependencies.services, first)
     sampling = Sampling(
-        temperature=max(0.0, arguments.number("temperature") or 0.0),
-        max_new_tokens=max(1, arguments.integer("max_new_tokens") or 1),
+        temperature=min(2.0, max(0.0, arguments.number("temperature") or 0.0)),
+        max_new_tokens=min(MOST_TOKENS, max(1, arguments.integer("max_new_tokens") or 1)),
     )
     test = _TEST.fullmatch(question)
     if test:

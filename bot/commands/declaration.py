@@ -108,7 +108,7 @@ class Command:
         found: list[Word] = []
         before = free.index(self.rest)
         while text:
-            first, _, after = text.partition(" ")
+            first, after = (*text.split(maxsplit=1), "")[:2]
             name, equals, value = first.partition("=")
             if equals and self._declared(name) and name != self.rest:
                 found.append(Word(value, name, len(found)))
@@ -117,7 +117,7 @@ class Command:
                 before -= 1
             else:
                 return [*found, Word(text, "", len(found))]
-            text = after.lstrip()
+            text = after
         return found
 
     def _named(self, word: Word, free: list[str], values: Mapping[str, str]) -> str:

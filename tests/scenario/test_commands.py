@@ -173,3 +173,27 @@ def test_a_mention_takes_the_same_commands(room: Team, ada: Person, dataset: Dat
     assert not answer.ephemeral
     said = mention(room, ada, "hello")
     ada.sees("What I can do", thread=said)
+
+
+def test_direct_messages_need_no_mention(ada: Person) -> None:
+    """In direct messages everything is said to the bot."""
+    said = ada.directly().says("help validate")
+    ada.sees("Check that a compute can fine-tune a model", thread=said)
+
+
+def test_a_channel_without_the_bot_is_said(room: Team, ada: Person, dataset: Dataset) -> None:
+    """Where the bot may not write, its owner is told directly what to do; nothing vanishes silently."""
+    channel = room.slack.control.add_channel("secret", private=True, invite_app=False)
+    ada.in_channel("secret").runs(f"/ft-launch {dataset.id} name=secretly")
+    told = ada.sees("I cannot write in", timeout=30)
+    assert told.channel != channel
+
+
+def test_a_restart_loses_nothing(room: Team, ada: Person, dataset: Dataset) -> None:
+    """What was planned before the bot was stopped can be dismissed after it was started again."""
+    ada.runs("/ft-launch name=patient")
+    plan = ada.sees(lambda message: "Fine-tune patient" in message.words() and bool(message.buttons), timeout=30)
+    room.restart()
+    ada.clicks(plan, "Dismiss")
+    ada.sees_again(plan, "Dismissed by")
+    assert len([m for m in ada.channel() if "Fine-tune patient" in m.words()]) == 1

@@ -86,13 +86,16 @@ def test_a_stream_that_slack_ends_is_completed(room: Team, ada: Person, endpoint
     ada.sees(lambda m: m.words().strip() == question.strip() and m.author != "ada", thread=endpoint, after=said)
 
 
-def test_ft_ask_is_answered_in_the_endpoints_thread(room: Team, ada: Person, endpoint: Message) -> None:
-    """A question by command is repeated and answered in the endpoint's thread; the only endpoint needs no name."""
-    ada.runs("/ft-ask parrot-1 What is new?")
-    asked = ada.sees("asks parrot-1", thread=endpoint)
-    ada.sees(finished("What is new?"), thread=endpoint, after=asked)
+def test_ft_ask_begins_a_thread(room: Team, ada: Person, endpoint: Message) -> None:
+    """A question by command is repeated in the channel and answered in its own thread, where it can be followed up."""
+    ada.runs("/ft-ask parrot-1 temperature=0 What is new?")
+    asked = ada.sees("asks parrot-1: What is new?")
+    answer = ada.sees(finished("What is new?"), thread=asked, after=asked)
+    ask(room, ada, "And then?", asked)
+    ada.sees(lambda m: finished("And then?")(m) and m.author != "ada", thread=asked, after=answer)
     ada.runs("/ft-ask Why so?")
-    ada.sees(finished("Why so?"), thread=endpoint, after=asked)
+    asked = ada.sees("asks parrot-1: Why so?")
+    ada.sees(finished("Why so?"), thread=asked, after=asked)
 
 
 def test_a_model_that_breaks_is_said(room: Team, ada: Person, endpoint: Message) -> None:

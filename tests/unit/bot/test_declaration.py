@@ -80,6 +80,22 @@ def test_a_question_is_taken_as_it_is() -> None:
         "question": 'what is "x=1"?\nAnd why’s that?',
     }
     assert ASK.parse("chat-1").values == {"endpoint": "chat-1"}
+    assert ASK.parse("chat-1\nwhat?").values == {"endpoint": "chat-1", "question": "what?"}
+
+
+def test_a_question_may_be_preceded_by_parameters() -> None:
+    """How the answer is drawn is said before the question, and an unknown name belongs to the question."""
+    warm = Command(
+        ASK.name,
+        ASK.summary,
+        (*ASK.parameters, Parameter("heat", "how warm", Kind.NUMBER, positional=False)),
+        rest="question",
+    )
+    assert warm.parse("heat=0 chat-1 is x=1? heat=2").values == {
+        "heat": "0",
+        "endpoint": "chat-1",
+        "question": "is x=1? heat=2",
+    }
 
 
 def test_an_open_command_passes_other_parameters_on() -> None:
