@@ -167,7 +167,7 @@ def mention(room: Team, person: Person, text: str, thread: Message | None = None
 
 def test_a_mention_takes_the_same_commands(room: Team, ada: Person, dataset: Dataset) -> None:
     """In the thread of a card, where slash commands do not work, a mention knows what the thread is about."""
-    card = ada.sees("Ready: 199 rows")
+    card = ada.sees(lambda message: "Ready: 199 rows" in message.words() and not message.ephemeral)
     said = mention(room, ada, "status", card)
     answer = ada.sees("Ready: 199 rows", thread=card, after=said)
     assert not answer.ephemeral
