@@ -29,10 +29,7 @@ class CancelPlan:
 def plan_cancel(services: Services, requester: Requester, job_id: str) -> Plan:
     """Plan to cancel a job; raises NotFoundError, or ConflictError when it has ended or is being cancelled."""
     job = services.store.get(Job, job_id)
-    if job.state in TERMINAL_JOB_STATES:
-        raise ConflictError(f"The job `{job.id}` has already ended: {job.state}.")
-    if job.wanted == "cancelled":
-        raise ConflictError(f"The job `{job.id}` is already being cancelled.")
+    _check_running(job)
     body = CancelPlan(job.id, job.owner, job.state, job.step, job.max_steps)
     return new_plan(services, requester, PlanKind.CANCEL, body)
 
@@ -42,4 +39,13 @@ def cancel_job(services: Services, plan_id: str, user: str) -> Job:
 
     Raises NotFoundError or ConflictError.
     """
-    return change_wanted(services, plan_id, PlanKind.CANCEL, Job, user, "cancelled", EventKind.JOB_CANCEL_REQUESTED)
+    told = EventKind.JOB_CANCEL_REQUESTED
+    return change_wanted(services, plan_id, PlanKind.CANCEL, Job, user, "cancelled", told, _check_running)
+
+
+def _check_running(job: Job) -> None:
+    """Raise ConflictError when the job has ended or is being cancelled."""
+    if job.state in TERMINAL_JOB_STATES:
+        raise ConflictError(f"The job `{job.id}` has already ended: {job.state}.")
+    if job.wanted == "cancelled":
+        raise ConflictError(f"The job `{job.id}` is already being cancelled.")

@@ -1,6 +1,7 @@
 """Plans: what will be done if somebody presses the button, stored before anybody is asked to press it."""
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -97,15 +98,19 @@ def change_wanted(
     user: str,
     wanted: str,
     told: EventKind,
+    check: Callable[[R], None],
 ) -> R:
-    """Take a plan that changes what is wanted of a record: a job cancelled, an endpoint gone."""
+    """Take a plan that changes what is wanted of a record: a job cancelled, an endpoint gone.
+
+    `check` raises when that can no longer be wanted of the record as it is now; the plan is not taken then.
+    """
     now = services.clock()
     with services.store.transaction() as session:
         plan = take_plan(session, plan_id, kind, user, now)
         record = session.get_one(table, plan.result)
-        if record.wanted != wanted:
-            record.wanted, record.next_at, record.attempts = wanted, now, 0
-            record_event(session, record, told, now, actor=user)
+        check(record)
+        record.wanted, record.next_at, record.attempts = wanted, now, 0
+        record_event(session, record, told, now, actor=user)
     return record
 
 

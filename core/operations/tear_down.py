@@ -31,10 +31,7 @@ class TearDownPlan:
 def plan_tear_down(services: Services, requester: Requester, endpoint_id: str) -> Plan:
     """Plan to delete an endpoint; raises NotFoundError, or ConflictError when it is gone or going."""
     endpoint = services.store.get(Endpoint, endpoint_id)
-    if endpoint.state == "Gone":
-        raise ConflictError(f"The endpoint `{endpoint.id}` is already gone.")
-    if endpoint.wanted == "gone":
-        raise ConflictError(f"The endpoint `{endpoint.id}` is already being deleted.")
+    _check_there(endpoint)
     body = TearDownPlan(
         endpoint.id,
         endpoint.owner,
@@ -50,4 +47,12 @@ def plan_tear_down(services: Services, requester: Requester, endpoint_id: str) -
 def tear_down(services: Services, plan_id: str, user: str) -> Endpoint:
     """Take the plan and record that the endpoint is to be deleted; raises NotFoundError or ConflictError."""
     told = EventKind.ENDPOINT_DELETE_REQUESTED
-    return change_wanted(services, plan_id, PlanKind.TEAR_DOWN, Endpoint, user, "gone", told)
+    return change_wanted(services, plan_id, PlanKind.TEAR_DOWN, Endpoint, user, "gone", told, _check_there)
+
+
+def _check_there(endpoint: Endpoint) -> None:
+    """Raise ConflictError when the endpoint is gone or going."""
+    if endpoint.state == "Gone":
+        raise ConflictError(f"The endpoint `{endpoint.id}` is already gone.")
+    if endpoint.wanted == "gone":
+        raise ConflictError(f"The endpoint `{endpoint.id}` is already being deleted.")

@@ -186,12 +186,7 @@ class Reconciler:
             for told in outcome.events:
                 record_event(session, fresh, told.kind, now, **told.data)
             step = KINDS[type(fresh)].next_step(fresh, now)
-            later = (
-                timedelta()
-                if step is None or _wanted_otherwise(record, fresh)
-                else pause(step, self._services.settings)
-            )
-            fresh.next_at = None if step is None else now + later
+            fresh.next_at = None if step is None else now + pause(step, self._services.settings)
             _release(fresh)
 
     def _held(self, session: Session, record: Record) -> Record | None:

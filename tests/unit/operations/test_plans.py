@@ -154,6 +154,18 @@ def test_cancelling_what_has_ended(services):
         plan_cancel(services, ANA, "ft-aaaaaaaa")
 
 
+def test_cancelling_too_late(services):
+    """A job that ends between the plan and the press is left as it ended, and the plan is not used up."""
+    added(services, a_job(state="Running"))
+    planned = plan_cancel(services, ANA, "ft-aaaaaaaa")
+    with services.store.transaction() as session:
+        session.get_one(Job, "ft-aaaaaaaa").state = "Completed"
+    with pytest.raises(ConflictError, match="already ended"):
+        cancel_job(services, planned.id, "UANA")
+    assert services.store.get(Job, "ft-aaaaaaaa").wanted == "registered"
+    assert services.store.get(Plan, planned.id).taken_by == ""
+
+
 def test_tearing_down(services):
     """A plan to tear down shows what the endpoint has cost; confirmed, the endpoint is wanted gone."""
     added(services, serving())

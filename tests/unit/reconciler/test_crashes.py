@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.azure.types import TERMINAL_JOB_STATES
 from core.azure.workspace import Workspace
 from core.clock import AdjustableClock
 from core.errors import AzureUnavailable
@@ -74,8 +75,11 @@ class World:
             self.start()
 
     def change_mind(self, record: Job | Endpoint) -> None:
+        """Want the job cancelled or the endpoint gone, as a confirmed plan does while there is something to change."""
         with self.store.transaction() as session:
             found: Any = session.get_one(type(record), record.id)
+            if found.state in TERMINAL_JOB_STATES or found.state == "Gone":
+                return
             found.wanted = "cancelled" if isinstance(record, Job) else "gone"
             found.next_at = self.clock()
 

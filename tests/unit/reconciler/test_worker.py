@@ -127,6 +127,19 @@ def test_changed_mind_during_a_step(services, remote):
     assert remote.jobs[job.id] == "CancelRequested"
 
 
+def test_changed_mind_during_a_failing_step(services, remote):
+    """What a person asks for while a step fails does not wait for that step's next attempt."""
+    job = added(services.store, a_job())
+
+    def interrupted(request):
+        with services.store.transaction() as session:
+            session.get_one(Job, job.id).wanted = "cancelled"
+        raise AzureUnavailable("Azure did not answer.")
+
+    remote.submit = interrupted
+    assert Reconciler(services, "a").reconcile_once() == 0
+
+
 def test_bad_dataset_says_why(services, tmp_path):
     """A dataset without usable rows fails with what to do about it."""
     file = tmp_path / "rows.jsonl"
