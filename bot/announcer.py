@@ -4,6 +4,7 @@
 that an event is told once, whatever happens in between. Only what is done, failed or idle mentions its owner.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
@@ -20,11 +21,14 @@ from bot.cards.plan import plan_card
 from bot.cards.untrusted import code
 from bot.outbox import Post, put
 from core.clock import Clock
+from core.errors import error_id
 from core.events import EventKind, SubjectKind
 from core.records.store import SUBJECTS, Store
 from core.records.tables import Compute, Dataset, Endpoint, Event, Job, Message, Plan, Table
 
 _AT_ONCE = 100
+
+log = logging.getLogger(__name__)
 
 
 class Announcer:
@@ -47,9 +51,18 @@ class Announcer:
         if event is None:
             return
         record = session.get(SUBJECTS[SubjectKind(event.subject_kind)], event.subject_id)
-        for post in tell(event, record) if record is not None else ():
+        for post in _tell_safely(event, record) if record is not None else ():
             put(session, post)
         event.told_at = self._clock()
+
+
+def _tell_safely(event: Event, record: Table) -> list[Post]:
+    """Return what to say; an event that cannot be told is logged and must not keep others from being told."""
+    try:
+        return tell(event, record)
+    except Exception:
+        log.exception("Unexpected error %s: event %d (%s) cannot be told", error_id(), event.id, event.kind)
+        return []
 
 
 def tell_refusal(store: Store, message: Message) -> None:

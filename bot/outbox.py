@@ -7,7 +7,9 @@ repeatable and needs none of this: only its last state matters.
 """
 
 import logging
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.client import HTTPException
@@ -18,7 +20,9 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from bot.open_stream import STREAMING
 from core.clock import Clock
+from core.errors import error_id
 from core.records.store import Store
 from core.records.tables import Message
 
@@ -29,7 +33,9 @@ SLOWEST_RETRY = timedelta(minutes=5)
 FOR_NOW = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 )
-_TRANSPORT = (OSError, HTTPException, SlackClientError)
+_TRANSPORT = (OSError, HTTPException)
+_IS_CODE = re.compile("[a-z_]+")
+"""Anything else is no answer of Slack's but of something in between."""
 _PAGES, _PAGE = 10, 200
 
 log = logging.getLogger(__name__)
@@ -112,6 +118,11 @@ class Outbox:
                 self._post(row)
         except SlackApiError as refusal:
             self._refused(row, refusal)
+        except SlackClientError:
+            # Nothing went out: the message itself cannot be sent, now or later.
+            id_ = error_id()
+            log.exception("Unexpected error %s: message %s cannot be sent", id_, row.key)
+            self._write(row, state="refused", error=f"unexpected error {id_}")
         except _TRANSPORT as failure:
             log.warning("Slack did not answer for message %s: %s", row.key, type(failure).__name__)
             self._write(row, next_at=self._retry_at(row), attempts=row.attempts + 1)
@@ -132,6 +143,9 @@ class Outbox:
         self._sent(row, str(answer["ts"]), row.wanted_revision)
 
     def _update(self, row: Message) -> None:
+        if row.state == STREAMING:
+            with suppress(SlackApiError):  # it may have ended by itself
+                self._client.chat_stopStream(channel=row.channel, ts=row.ts)
         self._client.chat_update(channel=row.channel, ts=row.ts, metadata=_metadata(row.key), parse="none", **row.body)
         self._sent(row, row.ts, row.wanted_revision)
 
@@ -178,12 +192,13 @@ class Outbox:
 
     def _refused(self, row: Message, refusal: SlackApiError) -> None:
         """Note why Slack did not take a message: for now, or for good."""
-        code = str(refusal.response.get("error", "unknown"))
+        code = str(refusal.response.get("error", "unknown"))[:200]
         if refusal.response.status_code == 429 or code in ("ratelimited", "rate_limited"):
-            seconds = float(refusal.response.headers.get("Retry-After", 1))
+            headers = {name.lower(): value for name, value in refusal.response.headers.items()}
+            seconds = float(headers.get("retry-after", 1))
             self._paused["chat.update" if row.ts else row.channel] = self._clock() + timedelta(seconds=seconds)
             self._write(row, **({} if row.ts else {"state": "waiting"}), error=code)
-        elif code in FOR_NOW or refusal.response.status_code >= 500:
+        elif code in FOR_NOW or refusal.response.status_code >= 500 or not _IS_CODE.fullmatch(code):
             self._write(row, next_at=self._retry_at(row), attempts=row.attempts + 1, error=code)
         else:
             log.error("Slack refused message %s in %s: %s", row.key, row.channel, code)
