@@ -116,13 +116,13 @@ def main() -> None:
     """Run the command line with a log on standard output, in UTC."""
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.WARNING,  # what the libraries say below that is no news to whoever reads a job's log
         stream=sys.stdout,
         format="%(asctime)sZ %(levelname)s %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
-    for noisy in ("httpx", "httpcore", "filelock", "huggingface_hub", "gguf"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for ours in (log, logging.getLogger("core.local_azure.engine")):
+        ours.setLevel(logging.INFO)
     # The libraries' own progress bars would fill the log with control characters.
     os.environ["TQDM_DISABLE"] = "1"
     signal.signal(signal.SIGTERM, terminate)
