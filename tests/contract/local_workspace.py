@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,13 +19,8 @@ from azure.ai.ml.entities import PipelineJob
 from azure.core.credentials import AccessToken
 
 from core.local_azure.server.identity import Tokens
-from core.local_azure.server.processes import Engine
 from core.local_azure.server.running import RunningAzure, running_azure
-
-HERE = Path(__file__).parent
-ENGINE = Engine(
-    stage=(sys.executable, str(HERE / "fake_stage.py")), serve=(sys.executable, str(HERE / "fake_serve.py")), grace=0.5
-)
+from tests.contract.stand_in_engine import ENGINE
 
 
 @contextmanager

@@ -1,12 +1,16 @@
 """The life of jobs in the local workspace, as the unmodified azure-ai-ml sees it."""
 
 import json
+import socket
 import ssl
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
 
+import psutil
 import pytest
 from azure.ai.ml.entities import Model
 from azure.ai.ml.exceptions import JobException
@@ -305,6 +309,28 @@ def test_a_job_survives_the_restart_of_the_server(tmp_path):
         assert "resume_from_checkpoint=true" in _log(azure, ml, job)
 
 
+def test_a_job_survives_a_killed_server(tmp_path, monkeypatch):
+    """After a kill -9 the next server ends the process left behind, and the job goes on from its checkpoint."""
+    with serving(tmp_path) as azure:
+        ml = client(azure)
+        component = client(azure, registry="azureml").components.get(name="chat_completion_pipeline", label="latest")
+        job = finetuning(azure, component, {STAGES[3]: "hang"})
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", azure.environment["REQUESTS_CA_BUNDLE"])
+    killed = subprocess.Popen([sys.executable, "-m", "tests.contract.stand_in_engine", str(tmp_path)])
+    try:
+        until(lambda: _answers(azure.workspace.port), seconds=60)
+        job = ml.jobs.create_or_update(job)
+        until(lambda: "hangs" in _log(azure, ml, job))
+    finally:
+        killed.kill()
+        killed.wait()
+    (orphan,) = _hanging(tmp_path)
+    with serving(tmp_path) as azure:
+        until(lambda: ml.jobs.get(job.name).status == "Completed")
+        assert not psutil.pid_exists(orphan)
+        assert "resume_from_checkpoint=true" in _log(azure, ml, job)
+
+
 def test_a_deleted_job_is_gone(azure, ml, component):
     """A finished job can be deleted, a running one cannot."""
     job = ml.jobs.create_or_update(finetuning(azure, component, {STAGES[0]: "hang"}))
@@ -315,6 +341,17 @@ def test_a_deleted_job_is_gone(azure, ml, component):
     ml.jobs.begin_delete(job.name).result()
     with pytest.raises(ResourceNotFoundError):
         ml.jobs.get(job.name)
+
+
+def _answers(port: int) -> bool:
+    """Return whether a server listens on `port`."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _hanging(folder: Path) -> list[int]:
+    """Return the processes that work on stages of the jobs in `folder`."""
+    return [process.pid for process in psutil.process_iter() if f"{folder}/work/" in " ".join(process.cmdline())]
 
 
 def _log(azure, ml, job) -> str:
