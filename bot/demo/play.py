@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ def play(folder: Path, console: Console) -> int:
     Raises ConfigurationError when this machine lacks what the demo needs.
     """
     require_local_extra()
+    # What the servers started must not outlive the demo, however it is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     fetch_weights(MODEL)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -12,7 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from bot.app import Bot, build
-from bot.local_slack.server import RunningWorkspace, running_workspace
+from bot.local_slack.limits import RateLimits
+from bot.local_slack.server import DEFAULT_LIMITS, RunningWorkspace, running_workspace
 from bot.manifest import manifest_path
 from core.azure.workspace import connect
 from core.clock import AdjustableClock
@@ -70,12 +71,12 @@ def start_bot(slack: RunningWorkspace, folder: Path, clock: AdjustableClock) -> 
 
 
 @contextmanager
-def team(folder: Path, engine: Engine = ECHO) -> Iterator[Team]:
-    """Bring the team together for the length of the block."""
+def team(folder: Path, engine: Engine = ECHO, limits: RateLimits | None = DEFAULT_LIMITS) -> Iterator[Team]:
+    """Bring the team together for the length of the block; `limits` are Slack's."""
     clock = AdjustableClock()
     with (
         running_azure(folder / "azure", clock, engine=engine) as azure,
-        running_workspace(folder / "slack", manifest=manifest_path(), clock=clock) as slack,
+        running_workspace(folder / "slack", manifest=manifest_path(), clock=clock, limits=limits) as slack,
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in azure.environment.items():
