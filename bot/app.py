@@ -20,16 +20,14 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_bolt.error import BoltError
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.builtin_handlers import (
-    ConnectionErrorRetryHandler,
-    RateLimitErrorRetryHandler,
-    ServerErrorRetryHandler,
-)
+from slack_sdk.http_retry import RetryHandler
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.announcer import Announcer, tell_refusal
 from bot.commands.catalogue import BUTTONS, COMMANDS, run_command, run_words
 from bot.conversation import Conversation
 from bot.folder_lock import FolderLock
+from bot.open_stream import break_off
 from bot.outbox import Outbox
 from bot.requests import Dependencies, Desk, from_button, from_command, from_words
 from bot.scheduler import build_scheduler
@@ -92,10 +90,11 @@ def listen(app: App, desk: Desk, dependencies: Dependencies) -> None:
     app.action(re.compile(".*"))(_acknowledge)
 
     def hear(event: dict[str, Any], context: dict[str, Any]) -> None:
-        to_the_bot = event.get("channel_type") == "im" or f"<@{context.get('bot_user_id')}" in (event.get("text") or "")
+        bot_user = str(context.get("bot_user_id"))
+        to_the_bot = event.get("channel_type") == "im" or f"<@{bot_user}" in (event.get("text") or "")
         if event.get("subtype") or event.get("bot_id") or not event.get("user") or not to_the_bot:
             return
-        request = from_words(event, str(context.get("team_id") or ""))
+        request = from_words(event, str(context.get("team_id") or ""), bot_user)
         desk.take(request, lambda: run_words(request, dependencies))
 
     app.event("app_mention")(hear)
@@ -212,6 +211,8 @@ class Bot:
         """
         self._lock.take()
         self.services.store.release_claims(self.holder)
+        if _alone(self.services.settings):
+            break_off(self.services.store, self.services.clock())
         self.services.azure.warm_up()
         for thread in self._threads:
             thread.start()
@@ -240,7 +241,8 @@ class Bot:
 
 
 def _client(slack: SlackSettings) -> WebClient:
-    retries = [ConnectionErrorRetryHandler(), RateLimitErrorRetryHandler(max_retry_count=2), ServerErrorRetryHandler()]
+    """Return the client for answers; it repeats only what Slack did not take, so that nothing is said twice."""
+    retries: list[RetryHandler] = [RateLimitErrorRetryHandler(max_retry_count=2)]
     return WebClient(slack.bot_token.get_secret_value(), slack.api_url, retry_handlers=retries)
 
 
@@ -273,9 +275,14 @@ def _holder(settings: Settings) -> str:
     A folder has one process, which takes over at once what the one before it held; with a database of their own,
     replicas are told apart.
     """
-    if settings.database.startswith("sqlite"):
+    if _alone(settings):
         return f"{socket.gethostname()[:40]}:folder"
     return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _alone(settings: Settings) -> bool:
+    """Return whether no other process can share these records."""
+    return settings.database.startswith("sqlite")
 
 
 def _end_process() -> None:

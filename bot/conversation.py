@@ -10,6 +10,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.cards.blocks import Card, section
 from bot.cards.untrusted import ELLIPSIS, clip, mrkdwn, neutralise
+from bot.open_stream import OpenStream
 from core.events import SubjectKind
 from core.operations.query_endpoint import ChatMessage, Sampling, stream_answer
 from core.records.tables import Endpoint, Message, Turn
@@ -47,7 +48,8 @@ class Conversation:
         messages = [*self._so_far(requester.channel, thread, endpoint), ChatMessage("user", question)]
         self._thinking(requester.channel, thread)
         pieces = stream_answer(self._services, endpoint.id, messages, sampling, requester.user)
-        answer = StreamedAnswer(self._client, requester, thread, self._monotonic).show(pieces)
+        open_stream = OpenStream(self._services.store, self._services.clock, requester.channel, thread)
+        answer = StreamedAnswer(self._client, requester, thread, open_stream, self._monotonic).show(pieces)
         self._remember(requester, thread, endpoint, question, answer)
 
     def ask_aloud(
@@ -121,19 +123,20 @@ class StreamedAnswer:
     """One answer, shown while it is being made; the whole text is kept here in case Slack ends the stream."""
 
     def __init__(
-        self, client: WebClient, requester: Requester, thread: str, monotonic: Callable[[], float] = time.monotonic
+        self,
+        client: WebClient,
+        requester: Requester,
+        thread: str,
+        open_stream: OpenStream,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._open_stream = open_stream
         self._channel = requester.channel
         self._thread = thread
         self._monotonic = monotonic
-        self._stream = client.chat_stream(
-            buffer_size=1,
-            channel=requester.channel,
-            thread_ts=thread,
-            recipient_team_id=requester.team or None,
-            recipient_user_id=requester.user,
-        )
+        self._requester = requester
+        self._ts = ""
         self._sent = 0
         self._ended_by_slack = False
 
@@ -145,42 +148,62 @@ class StreamedAnswer:
                 text += piece
                 now = self._monotonic()
                 if now - flushed_at >= FLUSH_EVERY:
-                    self._flush(text)
+                    self._flush(_shown(text))
                     flushed_at = now
                 if len(text) > MAX_ANSWER:
                     break
         except BaseException:
             if text.strip():
                 self._finish(text)
+                self._open_stream.ended()
             raise
         self._finish(text)
+        self._open_stream.ended()
         return text
 
-    def _flush(self, text: str) -> None:
+    def _flush(self, shown: str) -> None:
         """Send what Slack does not have yet."""
-        shown = _shown(text)
         if len(shown) == self._sent or self._ended_by_slack:
             return
         try:
-            self._stream.append(markdown_text=shown[self._sent :])
-        except SlackApiError as refusal:
-            log.warning("Slack ended a stream: %s", refusal.response.get("error"))
+            self._append(shown[self._sent :])
+        except (SlackApiError, OSError) as refusal:
+            log.warning("Slack ended a stream: %s", refusal)
             self._ended_by_slack = True
         else:
             self._sent = len(shown)
+            self._open_stream.shows(self._ts, shown)
+
+    def _append(self, text: str) -> None:
+        """Open the stream with `text`, or add it."""
+        if self._ts:
+            self._client.chat_appendStream(channel=self._channel, ts=self._ts, markdown_text=text)
+            return
+        opened = self._client.chat_startStream(
+            channel=self._channel,
+            thread_ts=self._thread,
+            markdown_text=text,
+            recipient_team_id=self._requester.team or None,
+            recipient_user_id=self._requester.user,
+        )
+        self._ts = str(opened["ts"])
 
     def _finish(self, text: str) -> None:
         """End the stream; when Slack has ended it before, show the whole text by other means."""
         shown = _shown(text) or EMPTY_ANSWER
+        if not self._ts:
+            self._flush(shown)
         if not self._ended_by_slack:
             try:
-                self._stream.stop(markdown_text=shown[self._sent :] or None)
-            except SlackApiError as refusal:
-                log.warning("Slack ended a stream: %s", refusal.response.get("error"))
+                self._client.chat_stopStream(
+                    channel=self._channel, ts=self._ts, markdown_text=shown[self._sent :] or None
+                )
+            except (SlackApiError, OSError) as refusal:
+                log.warning("Slack ended a stream: %s", refusal)
             else:
                 return
-        if self._stream.ts:
-            self._client.chat_update(channel=self._channel, ts=self._stream.ts, markdown_text=shown)
+        if self._ts:
+            self._client.chat_update(channel=self._channel, ts=self._ts, markdown_text=shown)
         else:
             self._client.chat_postMessage(
                 channel=self._channel,

@@ -79,11 +79,11 @@ def from_button(body: Json) -> Request:
     return Request(Requester(user, channel, team, thread), key, action.get("value") or "", "", thread, private=True)
 
 
-def from_words(event: Json, team: str) -> Request:
+def from_words(event: Json, team: str, bot_user: str) -> Request:
     """Return the request in a message to the bot; `message` and `app_mention` of one message have the same key."""
     thread = event.get("thread_ts") or ""
     where = Requester(event["user"], event["channel"], event.get("team") or team, thread)
-    words = re.sub(r"^\s*<@[UW][A-Z0-9]+(\|[^>]*)?>[\s,:]*", "", event.get("text") or "")
+    words = re.sub(rf"<@{bot_user}(\|[^>]*)?>", " ", event.get("text") or "").strip(" \n\t,:")
     return Request(where, f"said:{event['channel']}:{event['ts']}", words, answer_thread=thread or event["ts"])
 
 

@@ -4,6 +4,7 @@ from bot.cards.blocks import Card
 from bot.cards.help import help_card
 from bot.commands import ask, cancel, data, deploy, help, launch, plans, status, teardown, validate
 from bot.commands.declaration import Command
+from bot.commands.words import plain
 from bot.requests import ButtonHandler, Dependencies, Handler, Request, subject_id, thread_endpoint
 from core.errors import ConflictError, InputError
 from core.events import SubjectKind
@@ -33,7 +34,7 @@ def run_words(request: Request, dependencies: Dependencies) -> Card | None:
 
     Raises UserError.
     """
-    first, _, rest = request.text.strip().partition(" ")
+    first, rest = (*request.text.split(maxsplit=1), "", "")[:2]
     word = first.casefold().removeprefix("/").removeprefix("ft-")
     endpoint = thread_endpoint(request, dependencies.services)
     if word in COMMANDS:
@@ -53,5 +54,5 @@ def run_words(request: Request, dependencies: Dependencies) -> Card | None:
         )
     if endpoint is None or not request.text.strip():
         return help_card(ALL)
-    dependencies.conversation.answer(request.requester, request.answer_thread, endpoint, request.text)
+    dependencies.conversation.answer(request.requester, request.answer_thread, endpoint, plain(request.text))
     return None
