@@ -208,7 +208,7 @@ class Message(Table):
 
     A card is one row whose `body` changes: `wanted_revision` counts what it should show, `sent_revision` what Slack
     has.
-    `state` is waiting, sending (in doubt after a crash), sent or refused.
+    `state` is waiting, sending (in doubt after a crash), streaming (an answer that grows), sent or refused.
     """
 
     __tablename__ = "messages"
