@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import secrets
 import socket
 import threading
@@ -10,9 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from slack_bolt import App
@@ -24,25 +21,23 @@ from slack_sdk.http_retry import RetryHandler
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.announcer import Announcer, tell_refusal
-from bot.commands.catalogue import BUTTONS, COMMANDS, run_command, run_words
 from bot.conversation import Conversation
 from bot.folder_lock import FolderLock
+from bot.listeners import listen
 from bot.open_stream import break_off
 from bot.outbox import Outbox
-from bot.requests import Dependencies, Desk, from_button, from_command, from_words
+from bot.requests import Dependencies, Desk
 from bot.scheduler import build_scheduler
+from bot.teller import Teller
 from core.azure.workspace import Workspace
 from core.clock import Clock
-from core.errors import ConfigurationError, error_id
+from core.errors import ConfigurationError
 from core.reconciler.worker import Reconciler
 from core.records.store import Store
 from core.services import Services
 from core.settings import Settings, SlackSettings
 
 WORKERS = 32
-LOOK_EVERY = 0.5
-"""Seconds between two looks for events that other threads or processes wrote."""
-TELLER_LEASE, TELLER_LEASE_LASTS = "teller", timedelta(seconds=30)
 SOCKET_DEAD_AFTER = 180.0
 """Seconds."""
 
@@ -79,86 +74,6 @@ def build(settings: Settings, slack: SlackSettings, azure: Workspace, clock: Clo
     return Bot(
         app, services, holder, handler, listeners, workers, reconciler, teller, scheduler, FolderLock(settings.folder)
     )
-
-
-def listen(app: App, desk: Desk, dependencies: Dependencies) -> None:
-    """Register what the app listens to; each listener acknowledges and hands the work to the desk."""
-    for word, (command, _) in COMMANDS.items():
-        app.command(command.name)(_command_listener(word, desk, dependencies))
-    for action in BUTTONS:
-        app.action(action)(_button_listener(action, desk, dependencies))
-    app.action(re.compile(".*"))(_acknowledge)
-
-    def hear(event: dict[str, Any], context: dict[str, Any]) -> None:
-        bot_user = str(context.get("bot_user_id"))
-        to_the_bot = event.get("channel_type") == "im" or f"<@{bot_user}" in (event.get("text") or "")
-        if event.get("subtype") or event.get("bot_id") or not event.get("user") or not to_the_bot:
-            return
-        request = from_words(event, str(context.get("team_id") or ""), bot_user)
-        desk.take(request, lambda: run_words(request, dependencies))
-
-    app.event("app_mention")(hear)
-    app.event("message")(hear)
-
-    @app.error
-    def failed(error: Exception, body: dict[str, Any]) -> None:
-        log.error("Unexpected error %s in a listener of %s", error_id(), body.get("type"), exc_info=error)
-
-
-def _command_listener(word: str, desk: Desk, dependencies: Dependencies) -> Callable[..., None]:
-    def listener(ack: Callable[[], Any], body: dict[str, Any]) -> None:
-        ack()
-        request = from_command(body)
-        desk.take(request, lambda: run_command(word, request, dependencies))
-
-    return listener
-
-
-def _button_listener(action: str, desk: Desk, dependencies: Dependencies) -> Callable[..., None]:
-    def listener(ack: Callable[[], Any], body: dict[str, Any]) -> None:
-        ack()
-        request = from_button(body)
-        desk.take(request, lambda: BUTTONS[action](request, dependencies))
-
-    return listener
-
-
-def _acknowledge(ack: Callable[[], Any]) -> None:
-    ack()
-
-
-class Teller:
-    """The thread that tells what happened: events become messages, messages go to Slack."""
-
-    def __init__(self, services: Services, holder: str, announcer: Announcer, outbox: Outbox) -> None:
-        self._services = services
-        self._holder = holder
-        self._announcer = announcer
-        self._outbox = outbox
-        self._poked = threading.Event()
-
-    def wake(self) -> None:
-        """Look now."""
-        self._poked.set()
-
-    def run(self, stop: threading.Event) -> None:
-        """Tell until `stop` is set."""
-        while not stop.is_set():
-            self._poked.clear()
-            self._poked.wait(min(self.tell_once(), LOOK_EVERY))
-
-    def tell_once(self) -> float:
-        """Tell what there is to tell, where this process is the one that tells; return seconds until the next time."""
-        try:
-            now = self._services.clock()
-            if not self._services.store.hold_lease(TELLER_LEASE, self._holder, now, TELLER_LEASE_LASTS):
-                return LOOK_EVERY
-            self._announcer.announce_once()
-            delay = self._outbox.deliver_once()
-        except Exception:
-            log.exception("Unexpected error %s while telling what happened", error_id())
-            return LOOK_EVERY
-        return LOOK_EVERY if delay is None else delay
 
 
 class Watchdog:
