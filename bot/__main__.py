@@ -88,7 +88,8 @@ def _log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=Console(stderr=True), show_path=False)]
     )
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for talkative in ("apscheduler", "azure"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def main() -> None:
