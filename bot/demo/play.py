@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bot.app import build
+from bot.demo.handbook import read_handbook
 from bot.demo.screen import Screen
 from bot.demo.story import Scene, tell_story
 from bot.demo.summary import Summary
@@ -39,9 +40,9 @@ def play(folder: Path, console: Console) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     summary = Summary()
-    with _logging_to(folder / "bot.log"), _on_stage(folder, console, summary) as scene:
+    with _logging_to(folder / "bot.log"), on_stage(folder, console, summary) as scene:
         try:
-            tell_story(scene)
+            tell_story(scene, read_handbook())
         except (NotSeen, SlackRefused) as error:
             scene.screen.failed(str(error), folder / "bot.log")
             return 1
@@ -67,8 +68,8 @@ def fetch_weights(model: str) -> None:
 
 
 @contextmanager
-def _on_stage(folder: Path, console: Console, summary: Summary) -> Iterator[Scene]:
-    """Run both servers and the bot, all by one clock that the story may move forward."""
+def on_stage(folder: Path, console: Console, summary: Summary) -> Iterator[Scene]:
+    """Run both servers and the bot in `folder`, all by one clock that the story may move forward."""
     clock = AdjustableClock()
     with local_azure(folder / "azure-ml", clock) as azure, local_slack(folder / "slack", clock) as slack:
         settings = Settings(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from bot.demo.handbook import Handbook, Question, read_handbook
+from bot.demo.handbook import Handbook, Question
 from bot.demo.screen import Screen
 from bot.demo.summary import Score, Summary
 from bot.local_slack.person import Message, NotSeen, Person
@@ -31,9 +31,8 @@ class Scene:
     folder: Path
 
 
-def tell_story(scene: Scene) -> None:
+def tell_story(scene: Scene, handbook: Handbook) -> None:
     """Live the life of a model; raises NotSeen or SlackRefused at the first thing that does not happen."""
-    handbook = read_handbook()
     phase, heading = scene.summary.phase, scene.screen.heading
     heading("1. Can this machine fine-tune the model?")
     with phase("validate"):
