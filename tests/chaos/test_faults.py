@@ -53,8 +53,8 @@ def launch(here: House, ada: Person, folder: Path) -> None:
     slack.add_fault("drop", "chat.postMessage", moment="after")
     slack.add_fault("ratelimited", "chat.postMessage", retry_after=1)
     ada.runs("/ft-launch num_train_epochs=2 per_device_train_batch_size=1")
-    azure.add_fault("drop", "/jobs/ft-", method="PUT", moment="after", times=4)
-    azure.add_fault("status", "/jobs/ft-", method="GET", status=503, code="ServiceUnavailable", times=4)
+    azure.add_fault("status", "/jobs/ft-", method="GET", status=503, code="ServiceUnavailable")
+    azure.add_fault("drop", "/jobs/ft-", method="PUT", moment="after", times=3)
     press(ada, "Start the fine-tune")
     slack.add_fault("status", "chat.postMessage", status=500, moment="after")
     slack.add_fault("drop", "chat.postMessage")
@@ -75,7 +75,7 @@ def deploy(here: House, ada: Person) -> None:
     ada.runs(f"/ft-deploy name={ENDPOINT}")
     azure.add_fault("status", endpoint, method="PUT", **busy)
     azure.add_fault("drop", endpoint, method="PUT", moment="after")
-    azure.add_fault("status", deployment, method="PUT", times=4)
+    azure.add_fault("status", deployment, method="PUT")
     azure.add_fault("drop", deployment, method="PUT", moment="after")
     slack.add_fault("drop", "chat.postMessage", moment="after", times=2)
     slack.add_fault("drop", "chat.update", times=2)
@@ -86,7 +86,7 @@ def deploy(here: House, ada: Person) -> None:
 def tear_down(here: House, ada: Person) -> None:
     """Tear down among faults."""
     slack, azure = here.slack.control, here.azure.control
-    azure.add_fault("status", f"/onlineEndpoints/{ENDPOINT}$", method="DELETE", times=4)
+    azure.add_fault("status", f"/onlineEndpoints/{ENDPOINT}$", method="DELETE")
     azure.add_fault("drop", f"/onlineEndpoints/{ENDPOINT}$", method="DELETE", moment="after")
     slack.add_fault("status", "chat.postMessage", status=503)
     ada.runs(f"/ft-teardown {ENDPOINT}")
