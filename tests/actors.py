@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
@@ -18,6 +19,7 @@ import pytest
 from bot.local_slack.control_client import Held as SlackHeld
 from bot.local_slack.server import RunningWorkspace, running_workspace
 from bot.manifest import manifest_path
+from core.local_azure.server.control_client import Call
 from core.local_azure.server.control_client import Held as AzureHeld
 from core.local_azure.server.running import RunningAzure, running_azure
 from core.local_azure.server.sizes import local_size
@@ -133,9 +135,16 @@ class House:
     azure: RunningAzure
     bot: BotProcess
     _azure_serves: ExitStack
+    _earlier_calls: list[Call] = field(default_factory=list)
+
+    def azure_calls(self, path: str, method: str) -> list[Call]:
+        """Return the calls that Azure received, also before it was restarted."""
+        earlier = [c for c in self._earlier_calls if re.search(path, c.path) and re.fullmatch(method, c.method)]
+        return earlier + self.azure.control.calls(path, method)
 
     def restart_azure(self) -> None:
         """Stop the Azure ML workspace with all its work, and start it on the same folder."""
+        self._earlier_calls += self.azure.control.calls()
         self._azure_serves.close()
         self.azure = self._azure_serves.enter_context(running_azure(self.azure.folder))
 

@@ -69,7 +69,7 @@ def assert_one_job(here: House, store: Store, monkeypatch: pytest.MonkeyPatch) -
 def assert_one_endpoint_and_it_is_gone(here: House, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that was ever put on Azure was one endpoint with one deployment, and nothing is left that costs."""
     [endpoint] = store.find(Endpoint)
-    calls = here.azure.control.calls("/onlineEndpoints/", "PUT")
+    calls = here.azure_calls("/onlineEndpoints/", "PUT")
     resources = {call.path.rpartition("/onlineEndpoints/")[2] for call in calls}
     assert resources == {endpoint.id, f"{endpoint.id}/deployments/{endpoint.deployment}"}
     assert list(workspace(here, monkeypatch).online_endpoints.list()) == []

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from bot.local_slack.person import Person
 from core.records.store import Store
 from core.records.tables import Endpoint, Job
-from tests.actors import House, house, records
+from tests.actors import MODEL, House, house, records
 from tests.chaos.outcome import (
     LONG,
     assert_all_told,
@@ -39,16 +38,18 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
         ada = here.slack.person("ada")
         here.bot.start()
         prepare(ada, folder)
-        launch(here, ada, folder)
+        launch(here, ada)
         deploy(here, ada)
+        train(here, ada)
         tear_down(here, ada)
+        ada.sees("Registered as", timeout=LONG)
         with records(here.bot) as store:
             yield Lived(here, ada, store)
         ada.close()
 
 
-def launch(here: House, ada: Person, folder: Path) -> None:
-    """Launch among faults; Azure is restarted in the middle of the training."""
+def launch(here: House, ada: Person) -> None:
+    """Launch among faults."""
     slack, azure = here.slack.control, here.azure.control
     slack.add_fault("drop", "chat.postMessage", moment="after")
     slack.add_fault("ratelimited", "chat.postMessage", retry_after=1)
@@ -60,19 +61,14 @@ def launch(here: House, ada: Person, folder: Path) -> None:
     slack.add_fault("drop", "chat.postMessage")
     slack.add_fault("ratelimited", "chat.update", retry_after=1)
     slack.add_fault("error", "chat.update", error="internal_error")
-    ada.sees("It learns", timeout=LONG)
-    here.restart_azure()
-    versions = "/models/[^/]+/versions/"
-    here.azure.control.add_fault("drop", versions, method="PUT", moment="after")
-    ada.sees("Registered as", timeout=LONG)
 
 
 def deploy(here: House, ada: Person) -> None:
-    """Deploy among faults."""
+    """Deploy the base model among faults while the job runs."""
     slack, azure = here.slack.control, here.azure.control
     endpoint, deployment = f"/onlineEndpoints/{ENDPOINT}$", f"/onlineEndpoints/{ENDPOINT}/deployments/[^/]+$"
     busy = {"status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "1"}}
-    ada.runs(f"/ft-deploy name={ENDPOINT}")
+    ada.runs(f"/ft-deploy {MODEL} name={ENDPOINT}")
     azure.add_fault("status", endpoint, method="PUT", **busy)
     azure.add_fault("drop", endpoint, method="PUT", moment="after")
     azure.add_fault("status", deployment, method="PUT")
@@ -81,6 +77,13 @@ def deploy(here: House, ada: Person) -> None:
     slack.add_fault("drop", "chat.update", times=2)
     press(ada, "Deploy")
     ada.sees(f"{ENDPOINT}\nServing", timeout=LONG)
+
+
+def train(here: House, ada: Person) -> None:
+    """Restart Azure in the middle of the training and of the serving; the model's registration has no answer."""
+    ada.sees("It learns", timeout=LONG)
+    here.restart_azure()
+    here.azure.control.add_fault("drop", "/models/[^/]+/versions/", method="PUT", moment="after")
 
 
 def tear_down(here: House, ada: Person) -> None:
