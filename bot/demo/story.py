@@ -113,7 +113,7 @@ def fine_tune(scene: Scene, handbook: Handbook) -> str:
     """Launch the fine-tune and watch it to the registered model; return the job's id and note the losses."""
     confirm(scene, f"/ft-launch {handbook.launch_arguments}", "Fine-tune", "Start the fine-tune")
     plan = scene.person.sees(lambda m: m.words().startswith("Fine-tune ") and "Confirmed by" in m.words())
-    job = re.findall(r"ft-[a-z0-9]+", plan.words())[-1]
+    job = str(re.findall(r"ft-[a-z0-9]+", plan.words())[-1])
     runs(scene, f"/ft-status {job}")
     card = sees_card(scene, job, "registered as", 15 * MINUTE)
     losses = _LOSSES.search(card.words())
