@@ -124,7 +124,7 @@ class Desk:
         try:
             if request.response_url and self._responded(request.response_url, card):
                 return
-            where = {"channel": request.requester.channel, "thread_ts": request.answer_thread or None}
+            where: dict[str, Any] = {"channel": request.requester.channel, "thread_ts": request.answer_thread or None}
             if request.private:
                 self._client.chat_postEphemeral(user=request.requester.user, **where, **card.message())
             else:
