@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """The least time between two updates of one card."""
     workers: int = Field(default=4, ge=1, le=32)
     """Threads that carry out steps."""
+    data_folders: str = ""
+    """Folders, separated by colons, in which `/ft-data` may read files; empty: wherever the bot's user may."""
     hub_token: SecretStr = SecretStr("")
     """Hugging Face token for gated datasets."""
 
@@ -74,6 +76,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Return the SQLAlchemy URL of the records."""
         return self.database_url or f"sqlite:///{self.folder.absolute() / 'records.sqlite'}"
+
+    @property
+    def readable_folders(self) -> tuple[Path, ...]:
+        """Return the folders of `data_folders`."""
+        return tuple(Path(part).expanduser().resolve() for part in self.data_folders.split(":") if part.strip())
 
     @property
     def admin_ids(self) -> frozenset[str]:

@@ -1,10 +1,11 @@
 """Ask for a dataset; it is read, validated, split and written by the reconciler's workers."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.datasets import DatasetReport, DatasetRequest
-from core.errors import ConflictError, DatasetError, InputError
+from core.errors import AccessError, ConflictError, DatasetError, InputError
 from core.events import EventKind
 from core.operations.plans import asked_by, new_token
 from core.operations.stored import from_stored, to_stored
@@ -18,9 +19,9 @@ _FILE_ENDING = re.compile(r"\.(jsonl|ndjson|json|parquet|csv)(\.gz)?$", re.IGNOR
 def request_dataset(services: Services, requester: Requester, request: DatasetRequest) -> Dataset:
     """Record a dataset to prepare, after the checks that need no reading.
 
-    Raises DatasetError for a path that does not exist.
+    Raises DatasetError for a path that does not exist, AccessError for one outside of the folders that may be read.
     """
-    check_source(request.source)
+    check_source(request.source, services.settings.readable_folders)
     now = services.clock()
     dataset = Dataset(
         id=f"data-{new_token()}",
@@ -36,9 +37,15 @@ def request_dataset(services: Services, requester: Requester, request: DatasetRe
     return dataset
 
 
-def check_source(source: str) -> None:
-    """Raise DatasetError when `source` is written as a path and nothing is there."""
+def check_source(source: str, readable: Sequence[Path]) -> None:
+    """Raise AccessError for a path outside of `readable`, if there are any; DatasetError when nothing is there."""
     path = Path(source).expanduser()
+    if readable and path.exists() and not any(path.resolve().is_relative_to(folder) for folder in readable):
+        raise AccessError(
+            f"Files in `{path.parent}` are not for the bot to read.",
+            why=f"It may read in {', '.join(f'`{folder}`' for folder in readable)}.",
+            next="Put the file there, or ask who runs the bot to add the folder to FINETUNE_BOT_DATA_FOLDERS.",
+        )
     written_as_path = path.is_absolute() or source.startswith(("./", "../", "~"))
     if written_as_path and not path.exists():
         raise DatasetError(
