@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from rich.console import Console
+from rich.emoji import Emoji
 from rich.text import Text
 
 from bot.local_slack.person import Message, Person
@@ -87,6 +88,6 @@ class Screen:
     def _print(self, author: str, words: str, *, thread: bool, style: str = "") -> None:
         margin = _MARGIN + (4 if thread else 0)
         first = Text(f"{'  ↳ ' if thread else ''}{author:<{_MARGIN}}"[: margin - 1].ljust(margin), style="bold green")
-        for number, line in enumerate(words.splitlines()):
+        for number, line in enumerate(Emoji.replace(words).splitlines()):
             start = first if number == 0 else Text(" " * margin)
             self._console.print(start + Text(line, style=style), soft_wrap=False, highlight=False)

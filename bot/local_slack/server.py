@@ -86,7 +86,7 @@ def running_workspace(
                 build_app(found, started.set_result),
                 http=_Protocol,
                 ws="websockets-sansio",
-                log_level="warning",
+                log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=1,
                 timeout_keep_alive=75,

@@ -1,9 +1,10 @@
 """The handbook of this bot as chat rows, and questions about it in other words than any row's.
 
-`rows.jsonl` is what the demo fine-tunes on: facts about the bot, each in several questions with one short answer, and
-some general questions, so that a small model does not forget how to answer those. `held_out.jsonl` asks for the facts
-in other words; an answer is right if it has the key phrases, which nobody guesses who has not learned the handbook.
-`general.jsonl` is what the model must still be able to answer. No question of the latter two is a row.
+`handbook.jsonl` is what the demo fine-tunes on: facts about the bot, each in several questions with one short answer,
+and some general questions, so that a small model does not forget how to answer those. `held_out.jsonl` asks for the
+facts in other words, one question for each fact; an answer is right if it has the key phrases, which nobody guesses who
+has not learned the handbook. `general.jsonl` is what the model must still be able to answer. No question of the latter
+two is a row.
 """
 
 from dataclasses import dataclass
@@ -45,13 +46,13 @@ class Handbook:
         "num_train_epochs=2 per_device_train_batch_size=2 learning_rate=0.001 lr_scheduler_type=cosine warmup_steps=6 "
         "apply_lora=true lora_r=16 lora_alpha=32 lora_dropout=0"
     )
-    chat: tuple[str, ...] = ("How do I delete an endpoint?", "Thank you!")
+    chat: tuple[str, ...] = ("Hi there!", "How do I delete an endpoint?")
 
 
 def read_handbook() -> Handbook:
     """Return the handbook that comes with the bot."""
     return Handbook(
-        rows_file=FOLDER / "rows.jsonl",
+        rows_file=FOLDER / "handbook.jsonl",
         held_out=_questions("held_out.jsonl"),
         general=_questions("general.jsonl"),
     )

@@ -20,7 +20,7 @@ ANSWERS = {row[1]["content"] for row in ROWS}
 def test_no_question_is_one_of_the_rows() -> None:
     """What the demo asks was not learned word by word."""
     questions = [*HANDBOOK.held_out, *HANDBOOK.general]
-    assert len(HANDBOOK.held_out) >= 20
+    assert len(HANDBOOK.held_out) >= 15
     assert [question.text for question in questions if question.text.casefold() in ASKED] == []
 
 
