@@ -5,12 +5,24 @@
 
 import logging
 import warnings
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
+_IMPORTING = Lock()
+# Two threads that import the SDK's circular modules together see halves of them (ImportError).
+
 
 def silence() -> None:
-    """Close the known sources of noise of azure-ai-ml; imports it, so this takes three seconds the first time."""
+    """Close the known sources of noise of azure-ai-ml; imports it, so this takes three seconds the first time.
+
+    Safe to call from several threads: who comes second waits until the SDK is whole.
+    """
+    with _IMPORTING:
+        _silence()
+
+
+def _silence() -> None:
     warnings.filterwarnings("ignore", module=r"(azure\.ai\.ml|marshmallow)\b.*")
     warnings.filterwarnings("ignore", message=r".*experimental class.*")
     from azure.ai.ml._artifacts import _blob_storage_helper
