@@ -25,7 +25,7 @@ from core.records.store import subject_kind
 from core.records.tables import Endpoint, Event, Job
 from tests.unit.bot.records import COMPUTES, NOW, TEXT, datasets, endpoints, jobs, plans
 
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 OURS = re.compile(r"<@U0(ADA|BOB)>|<!date\^\d+\^\{date_short_pretty\} \{time\}\|[^<>|]+>")
 KINDS_OF = {
     SubjectKind.PLAN: [EventKind.PLANNED, EventKind.CONFIRMED, EventKind.DISMISSED],
@@ -92,7 +92,7 @@ def test_reminders_fit(endpoint: Endpoint) -> None:
 
 
 @MANY
-@given(st.lists(jobs(), max_size=20), st.lists(endpoints(), max_size=20), st.lists(datasets(), max_size=5))
+@given(st.lists(jobs(), max_size=12), st.lists(endpoints(), max_size=12), st.lists(datasets(), max_size=3))
 def test_overviews_fit(some_jobs: list[Job], some_endpoints: list[Endpoint], some_datasets: list) -> None:
     """Everything there is fits in one message."""
     check(overview_card(Overview(tuple(some_jobs), tuple(some_endpoints), tuple(some_datasets)), NOW))
