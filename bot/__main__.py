@@ -3,13 +3,15 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.logging import RichHandler
 
 from core.errors import UserError
+from core.mishaps import refused_by_system, wrong_setting
 from core.settings import DEFAULT_FOLDER
 
 app = typer.Typer(
@@ -51,7 +53,7 @@ def serve(
 def azure_ml(
     context: typer.Context,
     folder: Folder = DEFAULT_FOLDER / "azure-ml",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     run: Annotated[bool, typer.Option("--run", help="Run the command that follows against it, then stop.")] = False,
 ) -> None:
     """Serve an Azure ML workspace on this machine for any azure-ai-ml program."""
@@ -74,6 +76,7 @@ def doctor() -> None:
     from core.clock import system_clock
     from core.settings import AzureSettings, Settings, SlackSettings
 
+    _hush_azure()
     console = Console()
     wrong = 0
     for finding in examine(Settings(), SlackSettings(), AzureSettings(), read_manifest(), system_clock):
@@ -88,8 +91,13 @@ def _log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=Console(stderr=True), show_path=False)]
     )
-    for talkative in ("apscheduler", "azure"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    _hush_azure()
+
+
+def _hush_azure() -> None:
+    """Keep what Azure's SDK says of a failure out of the log: the error that follows says it in our words."""
+    logging.getLogger("azure").setLevel(logging.ERROR)
 
 
 def main() -> None:
@@ -97,12 +105,19 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        console = Console(stderr=True)
-        console.print(f"[red]{error.what}[/]", highlight=False)
-        for part in (error.why, error.next):
-            if part:
-                console.print(part, highlight=False)
-        sys.exit(1)
+        _say(error)
+    except ValidationError as error:
+        _say(wrong_setting(error))
+    except OSError as error:
+        _say(refused_by_system(error))
+
+
+def _say(error: UserError) -> NoReturn:
+    console = Console(stderr=True, highlight=False)
+    console.print(error.what, style="red", markup=False)
+    for part in filter(None, (error.why, error.next)):
+        console.print(part, markup=False)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

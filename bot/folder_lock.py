@@ -11,8 +11,8 @@ from core.errors import ConfigurationError
 class FolderLock:
     """A lock that the operating system lets go of when its process ends, however it ends."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "lock"
+    def __init__(self, folder: Path, name: str = "lock") -> None:
+        self._path = folder / name
         self._file: TextIOWrapper | None = None
 
     def take(self) -> None:

@@ -17,6 +17,7 @@ from bot.demo.handbook import read_handbook
 from bot.demo.screen import Screen
 from bot.demo.story import Scene, tell_story
 from bot.demo.summary import Summary
+from bot.folder_lock import FolderLock
 from bot.local_machine import local_azure, local_slack, require_local_extra
 from bot.local_slack.person import NotSeen, SlackRefused
 from core.azure.workspace import connect
@@ -26,6 +27,8 @@ from core.settings import AzureSettings, Settings, SlackSettings
 
 MODEL = "SmolLM2-135M-Instruct"
 COMPUTE = "this-machine"
+MARK = "demo.lock"
+"""The file that tells a folder that may be emptied; it also keeps a second demo out."""
 
 
 def play(folder: Path, console: Console) -> int:
@@ -36,11 +39,10 @@ def play(folder: Path, console: Console) -> int:
     require_local_extra()
     # What the servers started must not outlive the demo, however it is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    _check_stage(folder)
     fetch_weights(MODEL)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     summary = Summary()
-    with _logging_to(folder / "bot.log"), on_stage(folder, console, summary) as scene:
+    with _emptied(folder), _logging_to(folder / "bot.log"), on_stage(folder, console, summary) as scene:
         try:
             tell_story(scene, read_handbook())
         except (NotSeen, SlackRefused) as error:
@@ -65,6 +67,34 @@ def fetch_weights(model: str) -> None:
             why="The reason is above.",
             next="Mend it and run the demo again; what was fetched is kept.",
         )
+
+
+def _check_stage(folder: Path) -> None:
+    """Raise ConfigurationError when `folder` holds anything that no demo has put there."""
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARK).exists())):
+        raise ConfigurationError(
+            f"{folder} is not a demo's folder, and the demo would empty it.", next="Name a new or an empty folder."
+        )
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this demo alone, with nothing but the demo's mark in it at the start.
+
+    Raises ConfigurationError when another demo plays there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FolderLock(folder, MARK)
+    lock.take()
+    try:
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != MARK:
+                entry.unlink()
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

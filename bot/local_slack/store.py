@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.errors import ConfigurationError
+from core.mishaps import refused_by_sqlite
 
 Value = TypeVar("Value")
 
@@ -17,16 +17,14 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open or create the store at `path`, whose folder must exist, for this process alone.
 
-        Raises ConfigurationError when another process has it.
+        Raises ConfigurationError when another process has it, or it cannot be used.
         """
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=1)
         try:
             self._create()
-        except sqlite3.OperationalError:
+        except sqlite3.Error as error:
             self._database.close()
-            raise ConfigurationError(
-                f"{path.parent} is in use by another local Slack.", next="Stop that one, or use another folder."
-            ) from None
+            raise refused_by_sqlite(error, path) from error
 
     def _create(self) -> None:
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -26,9 +26,9 @@ def file_source(path: Path, percent: float) -> Source:
         paths = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in _READERS and entry.is_file())
         if not paths:
             raise DatasetError(
-                f"The folder {path.name} has no dataset file.", next=f"It needs files ending in {_known_endings()}."
+                f"The folder {path} has no dataset file.", next=f"It needs files ending in {_known_endings()}."
             )
-    elif path.suffix.lower() in _READERS:
+    elif path.suffix.lower() in _READERS and path.is_file():
         paths = [path]
     else:
         raise DatasetError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rapidfuzz import process
@@ -28,6 +29,7 @@ def hub_source(request: DatasetRequest, token: str | None) -> Source:
 
     datasets.disable_progress_bars()
     with _explained(request.source, token):
+        _check_network(request.source)
         builder = datasets.load_dataset_builder(request.source, request.config_name, token=token)
         known = list(builder.info.splits or builder.config.data_files or builder.as_streaming_dataset())
     splits = [request.train_split] if request.test_split is None else [request.test_split, request.train_split]
@@ -61,6 +63,14 @@ def _batches(
                 fraction = done / total if total else None
                 yield Batch(split, first, table.to_pylist(), fraction, is_test=split == request.test_split)
                 first += len(table)
+
+
+def _check_network(source: str) -> None:
+    """Raise httpx.TransportError at once without a network, for which the hub's own client tries half a minute."""
+    from huggingface_hub import constants, get_session
+
+    if not constants.HF_HUB_OFFLINE and not Path(source).exists():
+        get_session().head(constants.ENDPOINT, timeout=5)
 
 
 @contextmanager

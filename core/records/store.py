@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from core.errors import NotFoundError
 from core.events import EventKind, SubjectKind
 from core.records.tables import Compute, Dataset, Delivery, Endpoint, Event, Job, Lease, Plan, Table
+from core.records.unusable import UNUSABLE, unusable
 
 Record = Dataset | Compute | Job | Endpoint
 SUBJECTS: dict[SubjectKind, type[Table]] = {
@@ -77,9 +78,12 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> "Store":
-        """Open and migrate the database at `url`."""
-        engine = open_engine(url)
-        migrate(engine)
+        """Open and migrate the database at `url`; raises ConfigurationError when it cannot be used."""
+        try:
+            engine = open_engine(url)
+            migrate(engine)
+        except UNUSABLE as error:
+            raise unusable(url, error) from error
         return cls(engine)
 
     def close(self) -> None:

@@ -145,8 +145,11 @@ def _certificates(folder: Path, environment: Mapping[str, str] = os.environ) -> 
         folder.mkdir(mode=0o700, exist_ok=True)
         authority = trustme.CA(organization_name="finetune-bot local Azure ML")
         authority.cert_pem.write_to_path(found.authority)
-        authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(found.chain)
-        found.chain.chmod(0o600)
+        # Whole or not at all: a disk that was full once would otherwise leave half a certificate for ever.
+        written = found.chain.with_suffix(".new")
+        written.touch(mode=0o600)
+        authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(written)
+        written.replace(found.chain)
     trusted = environment.get("REQUESTS_CA_BUNDLE") or environment.get("SSL_CERT_FILE") or certifi.where()
     world = Path(trusted) if Path(trusted).is_file() and Path(trusted) != found.bundle else Path(certifi.where())
     found.bundle.write_bytes(world.read_bytes() + b"\n" + found.authority.read_bytes())

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from core.mishaps import refused_by_sqlite
+
 Value = TypeVar("Value", bound=msgspec.Struct)
 
 
@@ -16,10 +18,20 @@ class Store:
     """Structs by kind and key, in insertion order; every `put` is durable when it returns, also after a kill -9."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the store at `path`; its folder must exist."""
+        """Open or create the store at `path`, whose folder must exist.
+
+        Raises ConfigurationError when it cannot be used.
+        """
         self._lock = threading.RLock()
         self._depth = 0
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._create()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise refused_by_sqlite(error, path) from error
+
+    def _create(self) -> None:
         self._database.execute("PRAGMA journal_mode = WAL")
         # NORMAL survives the death of the process; only a power cut may lose the last moments.
         self._database.execute("PRAGMA synchronous = NORMAL")

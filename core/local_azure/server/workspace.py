@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from core.clock import Clock
+from core.mishaps import damaged
 
 REGISTRY = "azureml"
 STORAGE_SUFFIX = "local"
@@ -91,13 +92,22 @@ def new_workspace(port: int, clock: Clock) -> Workspace:
 
 
 def load_workspace(folder: Path) -> Workspace | None:
-    """Return the workspace kept in `folder`, or None when there is none yet."""
+    """Return the workspace kept in `folder`, or None when there is none yet.
+
+    Raises ConfigurationError when its file is damaged.
+    """
     path = folder / "workspace.json"
-    return msgspec.json.decode(path.read_bytes(), type=Workspace) if path.exists() else None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Workspace) if path.exists() else None
+    except msgspec.MsgspecError as error:
+        raise damaged(path, str(error)) from error
 
 
 def save_workspace(folder: Path, workspace: Workspace) -> None:
     """Keep `workspace` in `folder`, readable by its owner only."""
     path = folder / "workspace.json"
-    path.touch(mode=0o600)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(workspace)))
+    # Whole or not at all, so that a disk that fills up leaves no half of it.
+    written = path.with_suffix(".new")
+    written.touch(mode=0o600)
+    written.write_bytes(msgspec.json.format(msgspec.json.encode(workspace)))
+    written.replace(path)
