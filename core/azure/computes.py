@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,22 @@ from typing import TYPE_CHECKING, Any
 from core.azure.clients import word
 from core.azure.errors import calling, is_not_found, scrub
 from core.azure.types import Compute, Usage, VmSize
+from core.errors import ComputeError
 
 if TYPE_CHECKING:
     from core.azure.clients import Clients
 
+_NAME = re.compile(r"\w[\w-]{0,254}", re.ASCII)
 _TIERS = {"dedicated": "Dedicated", "low_priority": "LowPriority", "lowpriority": "LowPriority"}
 
 
 def compute(clients: Clients, name: str) -> Compute | None:
-    """Return the compute cluster `name`; None when the workspace has none."""
+    """Return the compute cluster `name`; None when the workspace has none.
+
+    Raises ComputeError for what cannot be a name: it would become part of another address.
+    """
+    if not _NAME.fullmatch(name):
+        raise ComputeError(f"No compute can be called {name}.", next="It takes letters, digits and dashes.")
     with calling(f"read the compute {name}"):
         try:
             found = _compute(clients.workspace.compute.get(name))

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 # The public registry has thousands of models; a suggestion is not worth reading them all.
 _SUGGEST_AMONG = 200
+_SEGMENT = re.compile(r"\w[\w.-]{0,254}", re.ASCII)
 
 
 def foundation_model(clients: Clients, name: str, version: str | None) -> FoundationModel:
     """Return the model `name`, its latest version when `version` is None; raises `ModelError` when there is none."""
+    # Both become parts of an address: "../" in them would lead to another one.
+    if not all(_SEGMENT.fullmatch(part) for part in (name, version or "1")):
+        raise _unknown(clients, name, version)
     with calling(f"read the model {name}"):
         models = clients.registry.models
         from azure.ai.ml.exceptions import ValidationException
