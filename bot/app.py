@@ -26,6 +26,7 @@ from bot.folder_lock import FolderLock
 from bot.listeners import listen
 from bot.open_stream import break_off
 from bot.outbox import Outbox
+from bot.recovery import take_up
 from bot.requests import Dependencies, Desk
 from bot.scheduler import build_scheduler
 from bot.teller import Teller
@@ -33,6 +34,7 @@ from core.azure.workspace import Workspace
 from core.clock import Clock
 from core.errors import ConfigurationError
 from core.reconciler.worker import Reconciler
+from core.records.deliveries import Deliveries
 from core.records.store import Store
 from core.services import Services
 from core.settings import Settings, SlackSettings
@@ -66,13 +68,17 @@ def build(settings: Settings, slack: SlackSettings, azure: Workspace, clock: Clo
         reconciler.wake()
         teller.wake()
 
-    desk = Desk(services, client, workers, wake)
-    listen(app, desk, Dependencies(services, Conversation(services, client)))
+    deliveries = Deliveries(store, clock, holder)
+    desk = Desk(deliveries, client, workers, wake)
+    dependencies = Dependencies(services, Conversation(services, client))
+    listen(app, desk, dependencies)
+    recover = partial(take_up, deliveries, desk, dependencies)
     handler = SocketModeHandler(app, slack.app_token.get_secret_value() or "none", concurrency=WORKERS)
     watchdog = Watchdog(handler.client.is_connected, time.monotonic, _end_process)
-    scheduler = build_scheduler(services, holder, wake, watchdog.look)
+    scheduler = build_scheduler(services, holder, wake, watchdog.look, deliveries, recover)
+    lock = FolderLock(settings.folder)
     return Bot(
-        app, services, holder, handler, listeners, workers, reconciler, teller, scheduler, FolderLock(settings.folder)
+        app, services, holder, handler, listeners, workers, reconciler, teller, scheduler, lock, deliveries, recover
     )
 
 
@@ -110,6 +116,8 @@ class Bot:
     _teller: Teller
     _scheduler: BackgroundScheduler
     _lock: FolderLock
+    _deliveries: Deliveries
+    _recover: Callable[[], None]
 
     def __post_init__(self) -> None:
         """Prepare the threads."""
@@ -128,9 +136,11 @@ class Bot:
         self.services.store.release_claims(self.holder)
         if _alone(self.services.settings):
             break_off(self.services.store, self.services.clock())
-        self.services.azure.warm_up()
+        self._deliveries.release()
+        self._recover()
         for thread in self._threads:
             thread.start()
+        self._threads.append(self.services.azure.warm_up())
         self._scheduler.start()
         try:
             self._handler.connect()  # type: ignore[no-untyped-call]

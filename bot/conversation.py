@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.cards.blocks import Card, section
 from bot.cards.untrusted import ELLIPSIS, clip, mrkdwn, neutralise
-from bot.open_stream import OpenStream
+from bot.open_stream import OpenStream, split_for_update
 from core.events import SubjectKind
 from core.operations.query_endpoint import ChatMessage, Sampling, stream_answer
 from core.records.tables import Endpoint, Message, Turn
@@ -202,13 +202,15 @@ class StreamedAnswer:
                 log.warning("Slack ended a stream: %s", refusal)
             else:
                 return
+        rest = shown
         if self._ts:
-            self._client.chat_update(channel=self._channel, ts=self._ts, markdown_text=shown)
-        else:
+            first, rest = split_for_update(shown)
+            self._client.chat_update(channel=self._channel, ts=self._ts, markdown_text=first)
+        if rest:
             self._client.chat_postMessage(
                 channel=self._channel,
                 thread_ts=self._thread,
-                markdown_text=shown,
+                markdown_text=rest,
                 unfurl_links=False,
                 unfurl_media=False,
             )

@@ -50,6 +50,8 @@ class Post:
     body: Mapping[str, Any]
     parent_key: str = ""
     thread: str = ""
+    person: str = ""
+    """Who alone sees it: an ephemeral message, which cannot be looked for and is not repeated in doubt."""
 
 
 def put(session: Session, post: Post) -> None:
@@ -58,7 +60,14 @@ def put(session: Session, post: Post) -> None:
     body = dict(post.body)
     if row is None:
         session.add(
-            Message(key=post.key, channel=post.channel, parent_key=post.parent_key, thread=post.thread, body=body)
+            Message(
+                key=post.key,
+                channel=post.channel,
+                parent_key=post.parent_key,
+                thread=post.thread,
+                person=post.person,
+                body=body,
+            )
         )
     elif row.body != body:
         row.body, row.wanted_revision = body, row.wanted_revision + 1
@@ -114,6 +123,8 @@ class Outbox:
         try:
             if row.ts:
                 self._update(row)
+            elif row.state == "sending" and row.person:
+                self._sent(row, "", row.wanted_revision)
             elif row.state != "sending" or not self._found(row):
                 self._post(row)
         except SlackApiError as refusal:
@@ -130,17 +141,14 @@ class Outbox:
     def _post(self, row: Message) -> None:
         thread = self._thread(row)
         self._write(row, state="sending", sent_at=self._clock())
-        answer = self._client.chat_postMessage(
-            channel=row.channel,
-            thread_ts=thread or None,
-            metadata=_metadata(row.key),
-            unfurl_links=False,
-            unfurl_media=False,
-            parse="none",
-            **row.body,
-        )
+        where: dict[str, Any] = {"channel": row.channel, "thread_ts": thread or None, "parse": "none"}
+        if row.person:
+            ts = self._client.chat_postEphemeral(user=row.person, **where, **row.body)["message_ts"]
+        else:
+            quiet: dict[str, Any] = {"unfurl_links": False, "unfurl_media": False, "metadata": _metadata(row.key)}
+            ts = self._client.chat_postMessage(**where, **quiet, **row.body)["ts"]
         self._paused[row.channel] = self._clock() + POST_EVERY
-        self._sent(row, str(answer["ts"]), row.wanted_revision)
+        self._sent(row, str(ts), row.wanted_revision)
 
     def _update(self, row: Message) -> None:
         if row.state == STREAMING:

@@ -1,7 +1,7 @@
 """What a person asked, from wherever: a slash command, a button, or words said to the bot; and how it is answered.
 
-Slack has its acknowledgement before any of this runs. Each request is taken on once, however often Slack delivers it,
-and whatever goes wrong is said to the person in the place where they asked.
+A request is written down, then acknowledged, then worked on: once, however often Slack delivers it. Whatever goes wrong
+is said to the person in the place where they asked; what a dead process left undone is taken up (`bot.recovery`).
 """
 
 import logging
@@ -14,15 +14,18 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 from slack_sdk.webhook import WebhookClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.announcer import subject_of
 from bot.cards.blocks import Card
 from bot.cards.error import error_card, unexpected_card
+from bot.cards.untrusted import mrkdwn
 from bot.commands.declaration import Arguments
 from bot.conversation import Conversation
 from bot.outbox import thread_of
 from core.errors import UserError, error_id
 from core.events import SubjectKind
+from core.records.deliveries import Deliveries
 from core.records.tables import Endpoint, Turn
 from core.services import Requester, Services
 
@@ -35,7 +38,8 @@ log = logging.getLogger(__name__)
 class Request:
     """Who asks what, and where; `key` is the same when Slack delivers it again.
 
-    `text` is what was typed after the command, or a button's value. An answer goes to `response_url` when there is
+    `text` is what was typed after the command, or a button's value; `action` is the button's action_id, `called` what
+    the person would call what they did. An answer goes to `response_url` when there is
     one, or into the thread `answer_thread`; it is shown to the person alone when `private`.
     """
 
@@ -45,6 +49,8 @@ class Request:
     response_url: str = ""
     answer_thread: str = ""
     private: bool = False
+    action: str = ""
+    called: str = "your message"
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,9 @@ def from_command(body: Json) -> Request:
     """Return the request in a slash command's payload."""
     where = Requester(body["user_id"], body["channel_id"], body.get("team_id", ""), body.get("thread_ts", ""))
     key = f"command:{body.get('trigger_id') or body.get('response_url')}"
-    return Request(where, key, body.get("text") or "", response_url=body.get("response_url", ""), private=True)
+    called = f"`{body.get('command', '')} …`"
+    url = body.get("response_url", "")
+    return Request(where, key, body.get("text") or "", response_url=url, private=True, called=called)
 
 
 def from_button(body: Json) -> Request:
@@ -75,8 +83,10 @@ def from_button(body: Json) -> Request:
     thread = container.get("thread_ts") or (body.get("message") or {}).get("thread_ts") or own
     user, team = body["user"]["id"], (body.get("team") or {}).get("id", "")
     channel = (body.get("channel") or {}).get("id") or container.get("channel_id", "")
-    key = f"button:{action['action_id']}:{action.get('action_ts')}:{user}"
-    return Request(Requester(user, channel, team, thread), key, action.get("value") or "", "", thread, private=True)
+    id_, label = action["action_id"], (action.get("text") or {}).get("text", "")
+    key = f"button:{id_}:{action.get('action_ts')}:{user}"
+    where = Requester(user, channel, team, thread)
+    return Request(where, key, action.get("value") or "", "", thread, True, id_, f"“{mrkdwn(label)}”")
 
 
 def from_words(event: Json, team: str, bot_user: str) -> Request:
@@ -87,29 +97,56 @@ def from_words(event: Json, team: str, bot_user: str) -> Request:
     return Request(where, f"said:{event['channel']}:{event['ts']}", words, answer_thread=thread or event["ts"])
 
 
+def to_record(request: Request) -> dict[str, str]:
+    """Return what a later process must know of a request; what was typed may hold secrets and stays out."""
+    where = request.requester
+    return {
+        "user": where.user,
+        "channel": where.channel,
+        "team": where.team,
+        "thread": where.thread,
+        "answer_thread": request.answer_thread,
+        "action": request.action,
+        "value": request.text if request.action else "",
+        "called": request.called,
+    }
+
+
+def from_record(key: str, record: Json) -> Request:
+    """Return the request that was written down, as far as it was."""
+    where = Requester(record["user"], record["channel"], record["team"], record["thread"])
+    return Request(where, key, record["value"], "", record["answer_thread"], True, record["action"], record["called"])
+
+
 class Desk:
     """Takes requests on, one worker thread each, and answers them."""
 
-    def __init__(self, services: Services, client: WebClient, workers: Executor, wake: Callable[[], None]) -> None:
-        self._services = services
+    def __init__(self, deliveries: Deliveries, client: WebClient, workers: Executor, wake: Callable[[], None]) -> None:
+        self._deliveries = deliveries
         self._client = client
         self._workers = workers
         self._wake = wake
 
+    def note(self, request: Request) -> bool:
+        """Write a request down before it is acknowledged; False: it was brought before, and is not to be taken."""
+        return self._deliveries.take(request.key, to_record(request))
+
     def take(self, request: Request, work: Callable[[], Card | None]) -> None:
-        """Do `work` in a worker thread, once; returns at once."""
+        """Do `work` of a request that was noted in a worker thread; returns at once."""
         self._workers.submit(self._do, request, work)
 
     def _do(self, request: Request, work: Callable[[], Card | None]) -> None:
         card = self._outcome(request, work)
-        self._wake()
         if card is not None:
             self._answer(request, card)
+        try:
+            self._deliveries.done(request.key)
+        except SQLAlchemyError:
+            log.exception("Unexpected error %s: %s is done and not marked so", error_id(), request.key)
+        self._wake()
 
     def _outcome(self, request: Request, work: Callable[[], Card | None]) -> Card | None:
         try:
-            if not self._services.store.take_delivery(request.key[:128], self._services.clock()):
-                return None
             return work()
         except UserError as error:
             log.info("Refused %s of %s: %s", request.key, request.requester.user, type(error).__name__)

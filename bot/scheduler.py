@@ -1,4 +1,4 @@
-"""When the bot looks by itself: jobs and endpoints, idle endpoints, old deliveries. It decides nothing else.
+"""When the bot looks by itself: jobs and endpoints, idle endpoints, deliveries. It decides nothing else.
 
 Where several replicas share the records, the one that holds the lease `scheduler` does the looking.
 """
@@ -10,6 +10,7 @@ from datetime import UTC, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from core.operations.remind_idle import find_idle
+from core.records.deliveries import RENEW_EVERY, Deliveries
 from core.services import Services
 
 LEASE = "scheduler"
@@ -21,7 +22,12 @@ log = logging.getLogger(__name__)
 
 
 def build_scheduler(
-    services: Services, holder: str, wake: Callable[[], None], watch_socket: Callable[[], None]
+    services: Services,
+    holder: str,
+    wake: Callable[[], None],
+    watch_socket: Callable[[], None],
+    deliveries: Deliveries,
+    recover: Callable[[], None],
 ) -> BackgroundScheduler:
     """Return the scheduler, not yet started."""
     settings = services.settings
@@ -31,7 +37,11 @@ def build_scheduler(
             wake()
 
     def forget_deliveries() -> None:
-        services.store.forget_deliveries(services.clock() - DELIVERIES_KEPT)
+        deliveries.forget(services.clock() - DELIVERIES_KEPT)
+
+    def look_at_deliveries() -> None:
+        deliveries.renew()
+        recover()
 
     scheduler = BackgroundScheduler(
         timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -44,6 +54,7 @@ def build_scheduler(
 
     every(settings.observe_every, "wake_reconciler", wake)
     every(settings.watch_every, "remind_idle", _leased(services, holder, look_at_endpoints))
+    every(RENEW_EVERY, "renew_deliveries", look_at_deliveries)
     every(timedelta(hours=1), "forget_deliveries", _leased(services, holder, forget_deliveries))
     every(timedelta(seconds=10), "watch_socket", watch_socket)
     return scheduler

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, or_, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import NotFoundError
 from core.events import EventKind, SubjectKind
-from core.records.tables import Compute, Dataset, Delivery, Endpoint, Event, Job, Lease, Plan, Table
+from core.records.tables import Compute, Dataset, Endpoint, Event, Job, Lease, Plan, Table
 from core.records.unusable import UNUSABLE, unusable
 
 Record = Dataset | Compute | Job | Endpoint
@@ -121,20 +120,6 @@ class Store:
     def events(self, kind: SubjectKind, id_: str) -> Sequence[Event]:
         """Return a subject's whole history, oldest first."""
         return self.find(Event, Event.subject_kind == kind, Event.subject_id == id_, newest_first=False, limit=10_000)
-
-    def take_delivery(self, key: str, now: datetime) -> bool:
-        """Return whether this request from Slack is seen for the first time, and remember it."""
-        try:
-            with self.transaction() as session:
-                session.add(Delivery(key=key, at=now))
-        except IntegrityError:
-            return False
-        return True
-
-    def forget_deliveries(self, before: datetime) -> None:
-        """Drop what was remembered of requests older than Slack's last redelivery."""
-        with self.transaction() as session:
-            session.query(Delivery).where(Delivery.at < before).delete()
 
     def claim(self, table: type[R], now: datetime, holder: str, lasting: timedelta) -> R | None:
         """Claim the record of `table` that has waited longest past its `next_at`, for `holder` alone."""

@@ -220,6 +220,8 @@ class Message(Table):
     parent_key: Mapped[str] = mapped_column(String(128), default="")
     """The key of the message in whose thread this one goes, when that message is ours."""
     thread: Mapped[str] = mapped_column(String(32), default="")
+    person: Mapped[str] = mapped_column(String(32), default="")
+    """Who alone sees it; empty: everybody."""
     body: Mapped[dict[str, Any]]
     """text and blocks."""
     state: Mapped[str] = mapped_column(String(16), default="waiting")
@@ -233,12 +235,17 @@ class Message(Table):
 
 
 class Delivery(Table):
-    """A request from Slack that was taken on; a second one with the same key is a redelivery."""
+    """A request from Slack that was acknowledged; a second one with the same key is a redelivery."""
 
     __tablename__ = "deliveries"
 
     key: Mapped[str] = mapped_column(String(128), primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
+    request: Mapped[dict[str, Any]]
+    """Who asked, where, and what it is called; of a button what it stands for, of what was typed nothing."""
+    claimed_by: Mapped[str] = mapped_column(String(64), default="")
+    claimed_until: Mapped[datetime | None]
+    done_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
 class Turn(Table):

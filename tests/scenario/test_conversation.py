@@ -86,6 +86,20 @@ def test_a_stream_that_slack_ends_is_completed(room: Team, ada: Person, endpoint
     ada.sees(lambda m: m.words().strip() == question.strip() and m.author != "ada", thread=endpoint, after=said)
 
 
+def test_a_long_answer_that_slack_ends_is_completed(room: Team, ada: Person, endpoint: Message) -> None:
+    """An answer too long for an update is there all the same: its beginning, and the rest below it."""
+    room.slack.control.add_fault(
+        Kind.ERROR, "chat.(appendStream|stopStream)", times=9, error="message_not_in_streaming_state"
+    )
+    question = " ".join(f"word{number}" for number in range(700))
+    said = ask(room, ada, question, endpoint)
+
+    def words() -> str:
+        return "".join(m.words() for m in ada.thread(endpoint) if m.ts > said.ts and m.author != "ada")
+
+    until(lambda: words().replace(" ", "") == question.replace(" ", ""))
+
+
 def test_ft_ask_begins_a_thread(room: Team, ada: Person, endpoint: Message) -> None:
     """A question by command is repeated in the channel and answered in its own thread, where it can be followed up."""
     ada.runs("/ft-ask parrot-1 temperature=0 What is new?")

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 from pydantic import SecretStr
 from slack_bolt import App, BoltRequest
+from sqlalchemy import text
 
 from bot.app import Bot, Watchdog, build
 from bot.folder_lock import FolderLock
@@ -65,11 +66,11 @@ def bot(slack: RunningWorkspace, tmp_path: Path) -> Iterator[Bot]:
     built.stop()
 
 
-def command(slack: RunningWorkspace, text: str = "", **changes: str) -> str:
+def command(slack: RunningWorkspace, **changes: str) -> str:
     person = slack.person("ada")
     body = {
         "command": "/ft-help",
-        "text": text,
+        "text": "",
         "user_id": person.id,
         "channel_id": "C1",
         "team_id": "T1",
@@ -115,6 +116,16 @@ def test_a_replayed_request_acts_once(bot: Bot, slack: RunningWorkspace) -> None
     done.wait()
     bot._workers.shutdown(wait=True)
     assert [one.key for one in bot.services.store.find(Delivery)] == ["command:9.9.9"]
+
+
+def test_what_cannot_be_written_down_is_not_acknowledged(bot: Bot, slack: RunningWorkspace) -> None:
+    """When the records cannot be written, Slack gets no acknowledgement and tells the person; nothing is done."""
+    with bot.services.store.transaction() as session:
+        session.execute(text("DROP TABLE deliveries"))
+    assert dispatch(bot.app, signed(slack.signing_secret, command(slack, trigger_id="4.4.4"), time.time())) == 500
+    message = {"type": "message", "channel_type": "im", "user": "U1", "channel": "D1", "ts": "1.0", "text": "help"}
+    body = {"type": "event_callback", "team_id": "T1", "event": message}
+    assert bot.app.dispatch(BoltRequest(body=body, mode="socket_mode")).status == 500
 
 
 def test_fifty_commands_at_once_are_acknowledged(bot: Bot, slack: RunningWorkspace) -> None:

@@ -179,6 +179,20 @@ def test_a_refused_message_holds_nobody_up(line: Line) -> None:
     assert [one.key for one in line.refused] == ["e:1"]
 
 
+def test_a_private_message_in_doubt_is_not_repeated(line: Line) -> None:
+    """What one person alone sees cannot be looked for: it is said once at most, and holds nobody up."""
+    ada = line.slack.person("ada")
+    line.slack.control.add_fault(Kind.DROP, "chat.postEphemeral", moment=Moment.AFTER)
+    with line.store.transaction() as session:
+        put(session, Post("p:1", line.channel, {"text": "for you"}, person=ada.id))
+    line.put(("e:1", "for all"))
+    line.deliver()
+    ada.close()
+    assert len(line.slack.control.calls("chat.postEphemeral")) == 1
+    assert line.row("p:1").state == "sent"
+    assert line.texts() == ["for all"]
+
+
 def test_slack_in_trouble_is_tried_again(line: Line) -> None:
     """An error of Slack's own passes, and the message arrives once."""
     line.slack.control.add_fault(Kind.STATUS, "chat.postMessage", times=2, status=503)

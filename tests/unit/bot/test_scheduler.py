@@ -1,12 +1,14 @@
 """What the bot looks at by itself, it looks at once, whatever the number of replicas and restarts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.scheduler import LEASE_LASTS, build_scheduler
+from core.records.deliveries import Deliveries
 from core.records.store import Store
 from core.records.tables import Delivery, Endpoint, Event, Plan
 from core.services import Services
@@ -43,15 +45,20 @@ def services(tmp_path: Path) -> Iterator[Services]:
                 requests_known=True, observed_at=NOW,
             )
         )  # fmt: skip
-        session.add(Delivery(key="old", at=NOW - timedelta(days=2)))
-        session.add(Delivery(key="new", at=NOW))
+        session.add(Delivery(key="old", at=NOW - timedelta(days=2), request={}))
+        session.add(Delivery(key="new", at=NOW, request={}))
     yield Services(Settings(folder=tmp_path), store, None, Time())
     store.close()
 
 
+def scheduler_of(services: Services, holder: str, wake: Callable[[], None]) -> BackgroundScheduler:
+    deliveries = Deliveries(services.store, services.clock, holder)
+    return build_scheduler(services, holder, wake, lambda: None, deliveries, lambda: None)
+
+
 def run(services: Services, holder: str, job: str, woken: list[str]) -> None:
     """Do one of the scheduler's jobs now, as `holder`."""
-    scheduler = build_scheduler(services, holder, lambda: woken.append(job), lambda: woken.append("socket"))
+    scheduler = scheduler_of(services, holder, lambda: woken.append(job))
     scheduler.start(paused=True)
     scheduler.get_job(job).func()
     scheduler.shutdown()
@@ -80,9 +87,9 @@ def test_old_deliveries_are_forgotten(services: Services) -> None:
 
 def test_jobs_have_fixed_names(services: Services) -> None:
     """Each job is there once, never runs twice at the same time, and catches up once after a pause."""
-    scheduler = build_scheduler(services, "a", lambda: None, lambda: None)
+    scheduler = scheduler_of(services, "a", lambda: None)
     scheduler.start(paused=True)
     jobs = {job.id: job for job in scheduler.get_jobs()}
-    assert set(jobs) == {"wake_reconciler", "remind_idle", "forget_deliveries", "watch_socket"}
+    assert set(jobs) == {"wake_reconciler", "remind_idle", "renew_deliveries", "forget_deliveries", "watch_socket"}
     assert all(job.max_instances == 1 and job.coalesce for job in jobs.values())
     scheduler.shutdown()

@@ -7,10 +7,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from core.clock import AdjustableClock
 from core.errors import NotFoundError
 from core.events import EventKind, SubjectKind
+from core.records.deliveries import CLAIM_LASTS, TOO_OLD, Deliveries
 from core.records.store import Store, migrate, open_engine, record_event
-from core.records.tables import Dataset, Lease, Table
+from core.records.tables import Dataset, Delivery, Lease, Table
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -46,10 +48,39 @@ def test_event_is_lost_with_its_change(store: Store) -> None:
 
 def test_redelivered_request_is_recognised(store: Store) -> None:
     """A request that Slack delivers twice is taken on once."""
-    assert store.take_delivery("Ev1", NOW)
-    assert not store.take_delivery("Ev1", NOW)
-    store.forget_deliveries(before=NOW + timedelta(seconds=1))
-    assert store.take_delivery("Ev1", NOW)
+    deliveries = Deliveries(store, lambda: NOW, "a")
+    assert deliveries.take("Ev1", {})
+    assert not deliveries.take("Ev1", {})
+    deliveries.forget(before=NOW + timedelta(seconds=1))
+    assert deliveries.take("Ev1", {})
+
+
+def test_only_what_a_dead_process_left_is_taken_up(store: Store) -> None:
+    """While a process lives nobody takes up its requests; once it is dead another one does, and none that is done."""
+    clock = AdjustableClock()
+    alive, other = Deliveries(store, clock, "a"), Deliveries(store, clock, "b")
+    for key in ("left", "done"):
+        alive.take(key, {})
+    alive.done("done")
+    clock.advance(CLAIM_LASTS - timedelta(seconds=1))
+    alive.renew()
+    clock.advance(timedelta(seconds=2))
+    assert other.claim_left() == []
+    clock.advance(CLAIM_LASTS)
+    assert [row.key for row in other.claim_left()] == ["left"]
+    assert alive.claim_left() == []
+
+
+def test_a_process_takes_up_what_its_predecessor_left_at_once(store: Store) -> None:
+    """Who knows that the process before it is dead does not wait; what is older than an hour is nobody's any more."""
+    clock = AdjustableClock()
+    deliveries = Deliveries(store, clock, "folder")
+    deliveries.take("old", {})
+    clock.advance(TOO_OLD + timedelta(seconds=1))
+    deliveries.take("new", {})
+    deliveries.release()
+    assert [row.key for row in deliveries.claim_left()] == ["new"]
+    assert [row.key for row in store.find(Delivery, Delivery.done_at.is_not(None))] == ["old"]
 
 
 def test_claimed_record_is_nobody_elses(store: Store) -> None:

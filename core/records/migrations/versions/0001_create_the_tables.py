@@ -42,10 +42,15 @@ def upgrade() -> None:
         "deliveries",
         sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("at", Moment(), nullable=False),
+        sa.Column("request", sa.JSON(), nullable=False),
+        sa.Column("claimed_by", sa.String(length=64), nullable=False),
+        sa.Column("claimed_until", Moment(), nullable=True),
+        sa.Column("done_at", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("key"),
     )
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_deliveries_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_deliveries_done_at"), ["done_at"], unique=False)
 
     op.create_table(
         "events",
@@ -77,6 +82,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("parent_key", sa.String(length=128), nullable=False),
         sa.Column("thread", sa.String(length=32), nullable=False),
+        sa.Column("person", sa.String(length=32), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("ts", sa.String(length=32), nullable=False),
@@ -295,6 +301,7 @@ def downgrade() -> None:
 
     op.drop_table("events")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_deliveries_done_at"))
         batch_op.drop_index(batch_op.f("ix_deliveries_at"))
 
     op.drop_table("deliveries")
