@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from core.errors import UserError
-from core.mishaps import refused_by_system, wrong_setting
+from core.mishaps import missing_package, refused_by_system, wrong_setting
 from core.settings import DEFAULT_FOLDER
 
 app = typer.Typer(
@@ -108,6 +108,11 @@ def main() -> None:
         _say(error)
     except ValidationError as error:
         _say(wrong_setting(error))
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        _say(missing)
     except OSError as error:
         _say(refused_by_system(error))
 

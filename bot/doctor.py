@@ -43,7 +43,8 @@ def _examine_slack(slack: SlackSettings, manifest: Manifest) -> Iterator[Finding
     try:
         answer = client.auth_test()
     except (SlackApiError, SlackClientError, OSError) as error:
-        yield Finding("Slack bot token", False, _slack_reason(error), "Set SLACK_BOT_TOKEN to the app's xoxb- token.")
+        mend = "Set SLACK_BOT_TOKEN to the app's xoxb- token."
+        yield Finding("Slack bot token", False, _slack_reason(error), _slack_mend(error, mend))
         return
     yield Finding("Slack bot token", True, f"{answer['user']} in {answer['team']}")
     headers = {name.lower(): value for name, value in answer.headers.items()}
@@ -59,7 +60,7 @@ def _examine_slack(slack: SlackSettings, manifest: Manifest) -> Iterator[Finding
         client.apps_connections_open(app_token=slack.app_token.get_secret_value())
     except (SlackApiError, SlackClientError, OSError) as error:
         mend = "Set SLACK_APP_TOKEN to an app-level xapp- token with connections:write."
-        yield Finding("Slack Socket Mode", False, _slack_reason(error), mend)
+        yield Finding("Slack Socket Mode", False, _slack_reason(error), _slack_mend(error, mend))
     else:
         yield Finding("Slack Socket Mode", True, "a connection can be opened")
 
@@ -68,6 +69,10 @@ def _slack_reason(error: Exception) -> str:
     if isinstance(error, SlackApiError):
         return f"Slack answered {error.response['error']}"
     return f"Slack cannot be reached ({type(error).__name__})"
+
+
+def _slack_mend(error: Exception, mend: str) -> str:
+    return mend if isinstance(error, SlackApiError) else "Check the network, proxies and SLACK_API_URL."
 
 
 def _open_records(settings: Settings) -> str:

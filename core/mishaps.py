@@ -49,6 +49,18 @@ def damaged(file: Path, why: str) -> ConfigurationError:
     return ConfigurationError(f"{file} is damaged.", why=f"{why.rstrip('.')}.", next=_BEGIN_ANEW)
 
 
+def missing_package(error: ModuleNotFoundError) -> ConfigurationError | None:
+    """Return what to install when a package of an extra is missing; None when the module is our own."""
+    package = (error.name or "").split(".")[0]
+    if package in ("", "bot", "core"):
+        return None
+    return ConfigurationError(
+        "This needs packages that are not installed.",
+        why=f"{package} is missing.",
+        next="Install them with: pip install 'finetune-bot[local]' (in a checkout: pip install -e '.[local]').",
+    )
+
+
 def wrong_setting(error: ValidationError) -> ConfigurationError:
     """Return which environment variables are wrong, and never what they contain: some are secrets."""
     prefix = {"SlackSettings": "SLACK_", "AzureSettings": "AZURE_"}.get(error.title, "FINETUNE_BOT_")

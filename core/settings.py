@@ -17,7 +17,7 @@ class SlackSettings(BaseSettings):
     bot_token: SecretStr = SecretStr("")
     app_token: SecretStr = SecretStr("")
     signing_secret: SecretStr = SecretStr("")
-    api_url: str = "https://slack.com/api/"
+    api_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://\S+$")
 
 
 class AzureSettings(BaseSettings):

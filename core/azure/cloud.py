@@ -59,7 +59,9 @@ def _clouds_at(url: str) -> list[dict[str, object]]:
         answer.raise_for_status()
     except httpx.HTTPError as error:
         raise AzureUnavailable(
-            "Azure's cloud metadata did not answer.", why=f"{url}: {type(error).__name__}."
+            "Azure's cloud metadata did not answer.",
+            why=f"{url}: {type(error).__name__}.",
+            next="Check the network, proxies and ARM_CLOUD_METADATA_URL.",
         ) from error
     body = answer.json()
     return body if isinstance(body, list) else [body]

@@ -1,6 +1,7 @@
 """What a machine refuses is one paragraph and exit status 1 or 2, and nothing of the person's is lost."""
 
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,6 +40,24 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "FINETUNE_BOT_WORKERS" in said
     assert "integer" in said
     assert "many" not in said
+
+
+def test_a_url_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An address without http is refused before anybody is called."""
+    monkeypatch.setenv("SLACK_API_URL", "garbage")
+    assert run(monkeypatch, "doctor") == 1
+    assert "SLACK_API_URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["trustme", "psutil", "jwt"])
+def test_missing_extras_are_named(missing: str, tmp_path: Path) -> None:
+    """Without the packages of the extra, the command line says what to install."""
+    hidden = f"import sys; sys.modules[{missing!r}] = None; from bot.__main__ import main; main()"
+    command = [sys.executable, "-c", hidden, "azure-ml", "--folder", str(tmp_path / "w")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "finetune-bot[local]" in done.stderr.replace("\n", "")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_file_in_the_place_of_the_folder_is_said(
