@@ -102,6 +102,8 @@ def _hush_azure() -> None:
 
 def main() -> None:
     """Run the command line; an error that a person can mend is one paragraph and exit status 1."""
+    # A log that cannot be written, on a full disk say, must not bury what a person has to read.
+    logging.raiseExceptions = False
     try:
         app()
     except UserError as error:
