@@ -4,6 +4,7 @@ A request is written down, then acknowledged, then worked on: once, however ofte
 is said to the person in the place where they asked; what a dead process left undone is taken up (`bot.recovery`).
 """
 
+import errno
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from bot.conversation import Conversation
 from bot.outbox import thread_of
 from core.errors import UserError, error_id
 from core.events import SubjectKind
+from core.mishaps import refused_by_system
 from core.records.deliveries import Deliveries
 from core.records.tables import Endpoint, Turn
 from core.services import Requester, Services
@@ -151,7 +153,9 @@ class Desk:
         except UserError as error:
             log.info("Refused %s of %s: %s", request.key, request.requester.user, type(error).__name__)
             return error_card(error)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return error_card(refused_by_system(error))
             id_ = error_id()
             log.exception("Unexpected error %s in %s of %s", id_, request.key, request.requester.user)
             return unexpected_card(id_)

@@ -28,6 +28,8 @@ _SIGN_OF_LIFE_EVERY = 5.0
 """Seconds of real time."""
 _LOOK_AT_LEAST_EVERY = 2.0
 """Seconds: other processes write records too."""
+_REST = 0.1
+"""Seconds: what is due and cannot be claimed, or not be written, is not asked for without a pause."""
 _DATASETS_AT_ONCE = 1
 """In one process: a preparation is work of this machine and would keep the steps on Azure waiting."""
 
@@ -85,7 +87,9 @@ class Reconciler:
                 self._wake.clear()
                 self._hand_out(pool, free, stop)
                 seconds = _safely(self._seconds_until_due)
-                self._wake.wait(_LOOK_AT_LEAST_EVERY if seconds is None else min(seconds, _LOOK_AT_LEAST_EVERY))
+                self._wake.wait(
+                    _LOOK_AT_LEAST_EVERY if seconds is None else min(max(seconds, _REST), _LOOK_AT_LEAST_EVERY)
+                )
         done.set()
         alive.join()
 
@@ -104,7 +108,8 @@ class Reconciler:
         except Exception:
             # The records cannot be written: the claim runs out and the step is repeated.
             log.exception("The outcome of a step on %s could not be written", record.id)
-        finally:
+            free.release()
+        else:
             free.release()
             self.wake()
 
