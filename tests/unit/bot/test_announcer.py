@@ -115,7 +115,7 @@ FAILURE = {
             ["Somebody deleted it outside of Slack"],
         ),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, str) else "",
 )
 def test_the_thread_says_what_people_want_to_know(kind: EventKind, record: Job | Endpoint, words: list[str]) -> None:
     """Losses before and after, why it failed, what it costs: said when it happens, in the record's thread."""
