@@ -70,11 +70,8 @@ def launch(here: House, ada: Person) -> None:
     ada.sees(RESTARTED, timeout=LONG)
     command = "/ft-launch num_train_epochs=1 per_device_train_batch_size=8"
     here.kill_during(SlackCall(POST, "'plan:", "after"), doing=lambda: ada.runs(command))
-    press_and_die(here, ada, LAUNCH)
-    here.kill_during(
-        AzureCall("PUT", "/jobs/ft-", "before"),
-        SlackCall(POST, "'job:", "before"),
-    )
+    here.bot.start()
+    press_and_die(here, ada, LAUNCH, AzureCall("PUT", "/jobs/ft-", "before"), SlackCall(POST, "'job:", "before"))
     here.kill_during(AzureCall("PUT", "/jobs/ft-", "after"), SlackCall(POST, "'job:", "after"))
 
 
@@ -98,12 +95,8 @@ def deploy(here: House, ada: Person) -> None:
     """Deploy the tuned model; the bot dies after the press, at endpoint, deployment, traffic and every message."""
     here.bot.start()
     ada.runs(f"/ft-deploy name={ENDPOINT}")
-    press_and_die(here, ada, DEPLOY, restart=False)
     endpoint, deployment = f"/onlineEndpoints/{ENDPOINT}$", f"/onlineEndpoints/{ENDPOINT}/deployments/[^/]+$"
-    here.kill_during(
-        AzureCall("PUT", endpoint, "before"),
-        SlackCall(POST, "'endpoint:", "before"),
-    )
+    press_and_die(here, ada, DEPLOY, AzureCall("PUT", endpoint, "before"), SlackCall(POST, "'endpoint:", "before"))
     here.kill_during(AzureCall("PUT", endpoint, "after"), SlackCall(POST, "'endpoint:", "after"))
     here.kill_during(AzureCall("PUT", deployment, "before"), SlackCall(UPDATE, "'endpoint:", "before"))
     here.kill_during(AzureCall("PUT", deployment, "after"), SlackCall(UPDATE, "'endpoint:", "after"))
@@ -130,22 +123,16 @@ def chat(here: House, ada: Person) -> None:
 def tear_down(here: House, ada: Person) -> None:
     """Delete the endpoint; the bot dies after the press, and at the deletion."""
     ada.runs(f"/ft-teardown {ENDPOINT}")
-    press_and_die(here, ada, DELETE, restart=False)
-    endpoint = f"/onlineEndpoints/{ENDPOINT}$"
-    here.kill_during(
-        AzureCall("DELETE", endpoint, "before"),
-        SlackCall(POST, "Deleting was asked for", "before"),
-    )
-    here.kill_during(AzureCall("DELETE", endpoint, "after"), SlackCall(POST, "Deleting was asked for", "after"))
+    endpoint, told = f"/onlineEndpoints/{ENDPOINT}$", "Deleting was asked for"
+    press_and_die(here, ada, DELETE, AzureCall("DELETE", endpoint, "before"), SlackCall(POST, told, "before"))
+    here.kill_during(AzureCall("DELETE", endpoint, "after"), SlackCall(POST, told, "after"))
     here.bot.start()
 
 
-def press_and_die(here: House, ada: Person, button: str, *, restart: bool = True) -> None:
-    """Press a plan's button; the bot dies as soon as Slack has its acknowledgement, and nobody presses again."""
-    if restart:
-        here.bot.start()
+def press_and_die(here: House, ada: Person, button: str, *calls: SlackCall | AzureCall) -> None:
+    """Press a plan's button, once; the bot dies as soon as Slack has its acknowledgement, and again amid `calls`."""
     plan = ada.sees(lambda m: button in m.buttons, timeout=LONG)
-    here.kill_during(doing=lambda: ada.clicks(plan, button))
+    here.kill_twice(*calls, doing=lambda: ada.clicks(plan, button))
 
 
 def finished_answer(here: House, message: Message) -> bool:
