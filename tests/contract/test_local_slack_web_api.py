@@ -312,7 +312,7 @@ def test_folder_has_one_server(tmp_path: Path) -> None:
     manifest = manifest_file(tmp_path)
     with (
         running_workspace(tmp_path, manifest=manifest),
-        pytest.raises(ConfigurationError, match="in use by another local Slack"),
+        pytest.raises(ConfigurationError, match="in use by another finetune-bot"),
         running_workspace(tmp_path, manifest=manifest),
     ):
         pytest.fail("it started")
