@@ -21,6 +21,7 @@ from slack_sdk.http_retry import RetryHandler
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.announcer import Announcer, tell_refusal
+from bot.connection import Watchdog, close, end_process
 from bot.conversation import Conversation
 from bot.folder_lock import FolderLock
 from bot.listeners import listen
@@ -40,8 +41,6 @@ from core.services import Services
 from core.settings import Settings, SlackSettings
 
 WORKERS = 32
-SOCKET_DEAD_AFTER = 180.0
-"""Seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -74,32 +73,12 @@ def build(settings: Settings, slack: SlackSettings, azure: Workspace, clock: Clo
     listen(app, desk, dependencies)
     recover = partial(take_up, deliveries, desk, dependencies)
     handler = SocketModeHandler(app, slack.app_token.get_secret_value() or "none", concurrency=WORKERS)
-    watchdog = Watchdog(handler.client.is_connected, time.monotonic, _end_process)
+    watchdog = Watchdog(handler.client.is_connected, time.monotonic, end_process)
     scheduler = build_scheduler(services, holder, wake, watchdog.look, deliveries, recover)
     lock = FolderLock(settings.folder)
     return Bot(
         app, services, holder, handler, listeners, workers, reconciler, teller, scheduler, lock, deliveries, recover
     )
-
-
-class Watchdog:
-    """Ends the process when the socket stays dead, so that whatever supervises it starts it anew."""
-
-    def __init__(
-        self, is_connected: Callable[[], bool], monotonic: Callable[[], float], end: Callable[[], None]
-    ) -> None:
-        self._is_connected = is_connected
-        self._monotonic = monotonic
-        self._end = end
-        self._alive_at = monotonic()
-
-    def look(self) -> None:
-        """Note that the socket is alive, or end the process when it has not been for too long."""
-        if self._is_connected():
-            self._alive_at = self._monotonic()
-        elif self._monotonic() - self._alive_at > SOCKET_DEAD_AFTER:
-            log.critical("The connection to Slack has been dead for %d seconds; the process ends", SOCKET_DEAD_AFTER)
-            self._end()
 
 
 @dataclass
@@ -149,7 +128,7 @@ class Bot:
 
     def stop(self) -> None:
         """Take no more requests, finish those that were taken and the steps that were begun, and end."""
-        self._handler.close()  # type: ignore[no-untyped-call]
+        close(self._handler.client)
         self._workers.shutdown(wait=True)
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
@@ -208,7 +187,3 @@ def _holder(settings: Settings) -> str:
 def _alone(settings: Settings) -> bool:
     """Return whether no other process can share these records."""
     return settings.database.startswith("sqlite")
-
-
-def _end_process() -> None:
-    os._exit(1)

@@ -27,7 +27,7 @@ from core.records.store import Store
 from tests.tiny_model import make_tiny_model
 
 MODEL = "SmolLM2-135M-Instruct"
-STARTS_WITHIN = 60.0
+STARTS_WITHIN, CALLS_WITHIN = 60.0, 60.0
 """Seconds."""
 
 
@@ -198,9 +198,9 @@ class House:
     def _wait(self, call: SlackCall | AzureCall) -> SlackHeld | AzureHeld:
         """Return the call once it is held; other messages of the same method are let through."""
         if isinstance(call, AzureCall):
-            return self.azure.control.wait_for_held(60)
+            return self.azure.control.wait_for_held(CALLS_WITHIN)
         while True:
-            held = self.slack.control.wait_for_held(60)
+            held = self.slack.control.wait_for_held(CALLS_WITHIN)
             if call.words in str(held.call.arguments):
                 return held
             self._hold(call)

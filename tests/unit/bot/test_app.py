@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from slack_bolt import App, BoltRequest
 from sqlalchemy import text
 
-from bot.app import Bot, Watchdog, build
+from bot.app import Bot, build
 from bot.folder_lock import FolderLock
 from bot.local_slack.server import RunningWorkspace, running_workspace
 from bot.manifest import manifest_path
@@ -177,16 +177,3 @@ def test_what_a_dead_process_had_claimed_is_free(tmp_path: Path) -> None:
     store.release_claims("dead")
     assert store.claim(Dataset, NOW, "new", timedelta(hours=1)) is not None
     store.close()
-
-
-def test_a_dead_socket_ends_the_process() -> None:
-    """A connection that stays dead for minutes ends the process; a short break does not."""
-    time_now, alive, ended = [0.0], [True], []
-    watchdog = Watchdog(lambda: alive[0], lambda: time_now[0], lambda: ended.append(time_now[0]))
-    for moment, connected in ((100, True), (200, False), (250, True), (400, False), (420, False)):
-        time_now[0], alive[0] = moment, connected
-        watchdog.look()
-    assert ended == []
-    time_now[0] = 431
-    watchdog.look()
-    assert ended == [431]
