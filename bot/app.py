@@ -23,12 +23,13 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from bot.announcer import Announcer, tell_refusal
 from bot.connection import Watchdog, close, end_process
 from bot.conversation import Conversation
+from bot.desk import Desk
 from bot.folder_lock import FolderLock
 from bot.listeners import listen
 from bot.open_stream import break_off
 from bot.outbox import Outbox
 from bot.recovery import take_up
-from bot.requests import Dependencies, Desk
+from bot.requests import Dependencies
 from bot.scheduler import build_scheduler
 from bot.teller import Teller
 from core.azure.workspace import Workspace

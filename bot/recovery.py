@@ -8,9 +8,10 @@ from bot.cards.blocks import Card, section
 from bot.cards.endpoint import KEEP
 from bot.cards.plan import CONFIRM, DISMISS
 from bot.commands.catalogue import BUTTONS
+from bot.desk import Desk
 from bot.open_stream import STREAMING
 from bot.outbox import Post, put
-from bot.requests import Dependencies, Desk, Request, from_record
+from bot.requests import Dependencies, Outcome, Request, from_record
 from core.errors import ConflictError
 from core.events import EventKind
 from core.records.deliveries import Deliveries, mark_done
@@ -32,7 +33,7 @@ def take_up(deliveries: Deliveries, desk: Desk, dependencies: Dependencies) -> N
 
 
 def _press_again(row: Delivery, request: Request, desk: Desk, dependencies: Dependencies) -> None:
-    def work() -> Card | None:
+    def work() -> Outcome:
         if _was_carried_out(row, request, dependencies.services):
             return None
         try:

@@ -4,36 +4,23 @@ A request is written down, then acknowledged, then worked on: once, however ofte
 is said to the person in the place where they asked; what a dead process left undone is taken up (`bot.recovery`).
 """
 
-import errno
-import logging
+import json
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackClientError
-from slack_sdk.webhook import WebhookClient
-from sqlalchemy.exc import SQLAlchemyError
-
 from bot.announcer import subject_of
 from bot.cards.blocks import Card
-from bot.cards.error import error_card, unexpected_card
 from bot.cards.untrusted import mrkdwn
 from bot.commands.declaration import Arguments
 from bot.conversation import Conversation
 from bot.outbox import thread_of
-from core.errors import UserError, error_id
 from core.events import SubjectKind
-from core.mishaps import refused_by_system
-from core.records.deliveries import Deliveries
 from core.records.tables import Endpoint, Turn
 from core.services import Requester, Services
 
 Json = Mapping[str, Any]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,7 +29,8 @@ class Request:
 
     `text` is what was typed after the command, or a button's value; `action` is the button's action_id, `called` what
     the person would call what they did. An answer goes to `response_url` when there is
-    one, or into the thread `answer_thread`; it is shown to the person alone when `private`.
+    one, or into the thread `answer_thread`; it is shown to the person alone when `private`. `trigger` lets a modal be
+    opened, for three seconds.
     """
 
     requester: Requester
@@ -53,6 +41,18 @@ class Request:
     private: bool = False
     action: str = ""
     called: str = "your message"
+    trigger: str = ""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A modal to be shown to who asked (`bot.forms`)."""
+
+    view: Json
+
+
+Outcome = Card | Opening | None
+"""What a person gets to see at once; None: what happened is told by the announcer."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Dependencies:
     conversation: Conversation
 
 
-Handler = Callable[[Request, Arguments, Dependencies], Card | None]
-"""Handles a command; the card goes to who asked. None: what happened is told by the announcer."""
-ButtonHandler = Callable[[Request, Dependencies], Card | None]
+Handler = Callable[[Request, Arguments, Dependencies], Outcome]
+"""Handles a command."""
+ButtonHandler = Callable[[Request, Dependencies], Outcome]
 """Handles a button whose value is the request's text."""
 
 
@@ -75,7 +75,8 @@ def from_command(body: Json) -> Request:
     key = f"command:{body.get('trigger_id') or body.get('response_url')}"
     called = f"`{body.get('command', '')} …`"
     url = body.get("response_url", "")
-    return Request(where, key, body.get("text") or "", response_url=url, private=True, called=called)
+    trigger = body.get("trigger_id", "")
+    return Request(where, key, body.get("text") or "", response_url=url, private=True, called=called, trigger=trigger)
 
 
 def from_button(body: Json) -> Request:
@@ -84,11 +85,31 @@ def from_button(body: Json) -> Request:
     own = "" if container.get("is_ephemeral") else container.get("message_ts", "")
     thread = container.get("thread_ts") or (body.get("message") or {}).get("thread_ts") or own
     user, team = body["user"]["id"], (body.get("team") or {}).get("id", "")
-    channel = (body.get("channel") or {}).get("id") or container.get("channel_id", "")
+    place = place_of(body.get("view"))
+    channel = (body.get("channel") or {}).get("id") or container.get("channel_id") or place.get("channel", "")
     id_, label = action["action_id"], (action.get("text") or {}).get("text", "")
     key = f"button:{id_}:{action.get('action_ts')}:{user}"
     where = Requester(user, channel, team, thread)
-    return Request(where, key, action.get("value") or "", "", thread, True, id_, f"“{mrkdwn(label)}”")
+    called, trigger = f"“{mrkdwn(label)}”", body.get("trigger_id", "")
+    return Request(where, key, action.get("value") or "", "", thread, True, id_, called, trigger)
+
+
+def from_submission(body: Json) -> Request:
+    """Return the request in a modal's view_submission payload; the modal itself says where it was opened."""
+    view, user = body["view"], body["user"]["id"]
+    place, title = place_of(view), (view.get("title") or {}).get("text", "")
+    where = Requester(user, place.get("channel", ""), (body.get("team") or {}).get("id", ""), place.get("thread", ""))
+    key = f"view:{body.get('trigger_id') or view['id']}"
+    return Request(where, key, "", answer_thread=where.thread, private=True, called=f"“{mrkdwn(title)}”")
+
+
+def place_of(view: Json | None) -> Json:
+    """Return what one of our views says about where it was opened: `channel`, `thread`, and a form's own `state`."""
+    try:
+        place = json.loads((view or {}).get("private_metadata") or "{}")
+    except ValueError:
+        return {}
+    return place if isinstance(place, dict) else {}
 
 
 def from_words(event: Json, team: str, bot_user: str) -> Request:
@@ -118,72 +139,6 @@ def from_record(key: str, record: Json) -> Request:
     """Return the request that was written down, as far as it was."""
     where = Requester(record["user"], record["channel"], record["team"], record["thread"])
     return Request(where, key, record["value"], "", record["answer_thread"], True, record["action"], record["called"])
-
-
-class Desk:
-    """Takes requests on, one worker thread each, and answers them."""
-
-    def __init__(self, deliveries: Deliveries, client: WebClient, workers: Executor, wake: Callable[[], None]) -> None:
-        self._deliveries = deliveries
-        self._client = client
-        self._workers = workers
-        self._wake = wake
-
-    def note(self, request: Request) -> bool:
-        """Write a request down before it is acknowledged; False: it was brought before, and is not to be taken."""
-        return self._deliveries.take(request.key, to_record(request))
-
-    def take(self, request: Request, work: Callable[[], Card | None]) -> None:
-        """Do `work` of a request that was noted in a worker thread; returns at once."""
-        self._workers.submit(self._do, request, work)
-
-    def _do(self, request: Request, work: Callable[[], Card | None]) -> None:
-        card = self._outcome(request, work)
-        if card is not None:
-            self._answer(request, card)
-        try:
-            self._deliveries.done(request.key)
-        except SQLAlchemyError:
-            log.exception("Unexpected error %s: %s is done and not marked so", error_id(), request.key)
-        self._wake()
-
-    def _outcome(self, request: Request, work: Callable[[], Card | None]) -> Card | None:
-        try:
-            return work()
-        except UserError as error:
-            log.info("Refused %s of %s: %s", request.key, request.requester.user, type(error).__name__)
-            return error_card(error)
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                return error_card(refused_by_system(error))
-            id_ = error_id()
-            log.exception("Unexpected error %s in %s of %s", id_, request.key, request.requester.user)
-            return unexpected_card(id_)
-
-    def _answer(self, request: Request, card: Card) -> None:
-        """Show `card` where the person asked; a closed response_url falls back to an ephemeral message."""
-        try:
-            if request.response_url and self._responded(request.response_url, card):
-                return
-            where: dict[str, Any] = {"channel": request.requester.channel, "thread_ts": request.answer_thread or None}
-            if request.private:
-                self._client.chat_postEphemeral(user=request.requester.user, **where, **card.message())
-            else:
-                self._client.chat_postMessage(**where, **card.message(), unfurl_links=False, unfurl_media=False)
-        except (SlackClientError, OSError) as error:
-            reason = error.response.get("error", "") if hasattr(error, "response") else ""
-            log.warning("Slack did not take the answer to %s: %s %s", request.key, type(error).__name__, reason)
-
-    def _responded(self, url: str, card: Card) -> bool:
-        answer = WebhookClient(url, timeout=10).send(
-            text=card.text,
-            blocks=list(card.blocks),
-            response_type="ephemeral",
-            replace_original=False,
-            unfurl_links=False,
-            unfurl_media=False,
-        )
-        return answer.status_code == 200
 
 
 def thread_subject(request: Request, services: Services) -> tuple[SubjectKind, str] | None:

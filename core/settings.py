@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     """The deployment's size when a command names none."""
     admins: str = ""
     """Slack user ids, separated by commas, who may act on everybody's jobs and endpoints."""
+    spenders: str = ""
+    """Slack user ids, separated by commas, who may plan and confirm what costs money; empty: everybody."""
+    models: str = "Phi-4,Phi-4-mini-instruct"
+    """Base models, separated by commas, that the forms offer first."""
     plan_lifetime: timedelta = timedelta(hours=1)
     """How long a plan may be confirmed."""
     idle_after: timedelta = timedelta(hours=2)
@@ -85,4 +89,18 @@ class Settings(BaseSettings):
     @property
     def admin_ids(self) -> frozenset[str]:
         """Return the Slack ids of the admins."""
-        return frozenset(part.strip() for part in self.admins.split(",") if part.strip())
+        return frozenset(_listed(self.admins))
+
+    @property
+    def spender_ids(self) -> frozenset[str]:
+        """Return the Slack ids of who may spend, admins included; empty: everybody may."""
+        return frozenset(_listed(self.spenders)) | self.admin_ids if _listed(self.spenders) else frozenset()
+
+    @property
+    def offered_models(self) -> tuple[str, ...]:
+        """Return the names of the base models that the forms offer first, the team's default before all."""
+        return tuple(dict.fromkeys((self.model, *_listed(self.models))))
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in names.split(",") if part.strip())

@@ -23,6 +23,10 @@ MAX_VALUE = 2_000
 MAX_HEADER = 150
 MAX_FALLBACK = 3_000
 MAX_MARKDOWN = 12_000
+MAX_OPTIONS = 100
+MAX_OPTION = 75
+MAX_LABEL = 2_000
+MAX_PLACEHOLDER = 150
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,54 @@ def button(text: str, action: str, value: str, *, style: str = "", confirm: str 
             **({"style": style} if style else {}),
         }
     return element
+
+
+def option(label: str, value: str) -> Element:
+    """Return one choice of a menu; `value` is at most 150 characters long."""
+    return {"text": _plain(label, MAX_OPTION), "value": value}
+
+
+def input_block(
+    name: str, label: str, element: Element, *, hint: str = "", optional: bool = False, redraws: bool = False
+) -> Block:
+    """Return a form's input, known by `name`; with `redraws` its change is told to the app at once."""
+    block: Block = {
+        "type": "input",
+        "block_id": name,
+        "label": _plain(label, MAX_LABEL),
+        "element": {**element, "action_id": name},
+        "optional": optional,
+    }
+    if hint:
+        block["hint"] = _plain(hint, MAX_LABEL)
+    return {**block, "dispatch_action": True} if redraws else block
+
+
+def text_input(value: str = "", *, placeholder: str = "", multiline: bool = False, longest: int = 0) -> Element:
+    """Return a field to write into; `longest` is in characters, 0 for Slack's own limit."""
+    element: Element = {"type": "plain_text_input", "multiline": multiline}
+    if value:
+        element["initial_value"] = clip(value, MAX_SECTION)
+    if placeholder:
+        element["placeholder"] = _plain(placeholder, MAX_PLACEHOLDER)
+    return {**element, "max_length": longest} if longest else element
+
+
+def menu(options: Sequence[Element], value: str = "", *, placeholder: str = "") -> Element:
+    """Return a menu of a few fixed choices, the one whose value is `value` chosen."""
+    element: Element = {"type": "static_select", "options": list(options[:MAX_OPTIONS])}
+    chosen = next((one for one in element["options"] if one["value"] == value), None)
+    return _chosen(element, chosen, placeholder)
+
+
+def search_menu(chosen: Element | None = None, *, placeholder: str = "") -> Element:
+    """Return a menu whose choices the app offers while the person types."""
+    return _chosen({"type": "external_select", "min_query_length": 0}, chosen, placeholder)
+
+
+def _chosen(element: Element, chosen: Element | None, placeholder: str) -> Element:
+    more: Element = {"initial_option": chosen} if chosen is not None else {}
+    return {**element, **more, **({"placeholder": _plain(placeholder, MAX_PLACEHOLDER)} if placeholder else {})}
 
 
 def _plain(text: str, limit: int) -> Element:

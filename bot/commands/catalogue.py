@@ -1,11 +1,11 @@
 """All commands and buttons, and the words said to the bot that mean one of them."""
 
-from bot.cards.blocks import Card
 from bot.cards.help import help_card
 from bot.commands import ask, cancel, data, deploy, help, launch, plans, status, teardown, validate
 from bot.commands.declaration import Command
 from bot.commands.words import plain
-from bot.requests import ButtonHandler, Dependencies, Handler, Request, subject_id, thread_endpoint
+from bot.forms import REOPEN, Form, reopener
+from bot.requests import ButtonHandler, Dependencies, Handler, Outcome, Request, subject_id, thread_endpoint
 from core.errors import ConflictError, InputError
 from core.events import SubjectKind
 
@@ -16,20 +16,24 @@ COMMANDS: dict[str, tuple[Command, Handler]] = {
 ALL: tuple[Command, ...] = (*(command for command, _ in COMMANDS.values()), help.COMMAND)
 COMMANDS[help.COMMAND.word] = (help.COMMAND, help.handler(ALL))
 
+FORMS: dict[str, Form] = {module.FORM.name: module.FORM for module in (teardown,)}
+"""The modals, by their callback_id."""
+
 BUTTONS: dict[str, ButtonHandler] = {
     action: handler
     for module in (validate, launch, status, cancel, deploy, ask, teardown, plans)
     for action, handler in module.BUTTONS.items()
 }
+BUTTONS[REOPEN] = reopener(FORMS)
 
 
-def run_command(word: str, request: Request, dependencies: Dependencies) -> Card | None:
+def run_command(word: str, request: Request, dependencies: Dependencies) -> Outcome:
     """Do what a slash command says; raises UserError."""
     command, handle = COMMANDS[word]
     return handle(request, command.parse(request.text), dependencies)
 
 
-def run_words(request: Request, dependencies: Dependencies) -> Card | None:
+def run_words(request: Request, dependencies: Dependencies) -> Outcome:
     """Do what words said to the bot mean: a command, a question to the model of the thread, or else help.
 
     Raises UserError.

@@ -276,6 +276,14 @@ _VIEWS: dict[str, Check] = {
 }
 
 
+_SUGGESTED = record({}, {"options": items(_option, 100, 0), "option_groups": items(_group, 100, 0)})
+
+
+def suggestion_problems(answer: Any) -> Iterator[str]:
+    """Yield what Slack would not accept about the options that an app offers while a person types."""
+    yield from _SUGGESTED(answer, "")
+
+
 def message_problems(blocks: Any) -> Iterator[str]:
     """Yield what Slack would not accept about a message's blocks."""
     yield from items(_FOR_MESSAGES, MESSAGE_BLOCKS, 0, unique="block_id")(blocks, "/blocks")

@@ -8,6 +8,7 @@ from bot.local_slack.blocks import (
     MARKDOWN_CHARACTERS,
     MESSAGE_CHARACTERS,
     message_problems,
+    suggestion_problems,
     view_problems,
     written_characters,
 )
@@ -110,3 +111,11 @@ def check_view(view: object, kind: str) -> Json:
     if problems or not isinstance(view, dict):
         raise SlackError("invalid_arguments", *problems)
     return {name: value for name, value in view.items() if value is not None}
+
+
+def check_suggested(answer: Json) -> list[Json]:
+    """Return the options that an app offers, those of groups in one list; raises invalid_arguments."""
+    if problems := list(suggestion_problems(answer)):
+        raise SlackError("invalid_arguments", *problems)
+    groups = answer.get("option_groups") or [answer]
+    return [option for group in groups for option in group.get("options", [])]

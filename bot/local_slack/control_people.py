@@ -42,6 +42,16 @@ class Press(msgspec.Struct, forbid_unknown_fields=True):
     values: Json = {}
 
 
+class Suggest(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person types into a menu of a view, by action_id or label."""
+
+    user: str
+    view_id: str
+    menu: str
+    typed: str = ""
+    values: Json = {}
+
+
 class Submit(msgspec.Struct, forbid_unknown_fields=True):
     """The modal in front, filled in by label, block_id or action_id."""
 
@@ -88,6 +98,13 @@ async def press(request: Request) -> Response:
     else:
         error = await person.press_in_message(person.channel(body.channel), body.ts, body.button, body.value)
     return answer({"error": error})
+
+
+async def suggest(request: Request) -> Response:
+    """POST suggestions: type into a menu; answers the options that the app offers."""
+    body = await read_body(request, Suggest)
+    person = Person(services(request), body.user)
+    return answer({"options": await person.suggest(body.view_id, body.menu, body.typed, body.values)})
 
 
 async def submit(request: Request) -> Response:
@@ -140,6 +157,7 @@ routes = routes_of(
     ("GET", "messages", messages),
     ("POST", "commands", run),
     ("POST", "presses", press),
+    ("POST", "suggestions", suggest),
     ("POST", "submissions", submit),
     ("POST", "closings", close),
     ("POST", "home", open_home),

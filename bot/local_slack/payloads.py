@@ -101,6 +101,16 @@ def view_action(found: Services, user: User, view: View, pressed: Json, values: 
     }
 
 
+def suggestion(where: Json, control: Control, typed: str) -> Json:
+    """Return a block_suggestion payload: a person types into a menu whose options the app knows.
+
+    `where` is what a press at the same place would tell of it.
+    """
+    told = {name: value for name, value in where.items() if name not in ("actions", "trigger_id", "response_url")}
+    named = {"action_id": control.action_id, "block_id": control.block_id, "value": typed}
+    return {**told, "type": "block_suggestion", **named}
+
+
 def submission(found: Services, user: User, view: View, values: Json) -> Json:
     """Return a view_submission payload."""
     told = wire.view(view, found.workspace.identity, values)

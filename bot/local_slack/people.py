@@ -3,7 +3,7 @@
 from typing import Any
 
 from bot.local_slack import payloads, wire
-from bot.local_slack.content import check_view
+from bot.local_slack.content import check_suggested, check_view
 from bot.local_slack.delivery import Kind, NotAcknowledged
 from bot.local_slack.errors import SlackError
 from bot.local_slack.model import Channel, Json, Message, User, View
@@ -79,6 +79,21 @@ class Person:
         pressed = payloads.action(control, self._workspace.next_ts(), value)
         entered = self._entered(view, values)
         return await self._interact(payloads.view_action(self._found, self._user, view, pressed, entered))
+
+    async def suggest(self, view_id: str, menu: str, typed: str, values: Json) -> list[Json]:
+        """Type into a menu of a modal or the home, by action_id or label; return the options that the app offers.
+
+        Raises the error that Slack shows when the app does not answer, and invalid_arguments for options that it would
+        not take.
+        """
+        view = self._on_screen(view_id)
+        control = self._menu(view.body["blocks"], menu)
+        where = payloads.view_action(self._found, self._user, view, {}, self._entered(view, values))
+        try:
+            answered = await self._found.delivery.deliver(Kind.INTERACTION, payloads.suggestion(where, control, typed))
+        except NotAcknowledged as refusal:
+            raise SlackError(refusal.code) from None
+        return check_suggested(answered or {})
 
     async def submit(self, values: Json) -> Json:
         """Submit the modal in front, with values by label, block_id or action_id.
@@ -173,6 +188,15 @@ class Person:
             if option is not None and (control.label == button or (by_id and chosen)):
                 return control
         raise SlackError("action_not_found", seen=[control.label for control in shown])
+
+    @staticmethod
+    def _menu(blocks: list[Json], menu: str) -> Control:
+        """Return the menu that is meant, by action_id or by its input's label."""
+        for block, element in inputs(blocks):
+            label = block["label"]["text"] if block["type"] == "input" else ""
+            if element["type"].endswith("external_select") and menu in (label, element.get("action_id")):
+                return Control(label, block["block_id"], element)
+        raise SlackError("action_not_found")
 
     @staticmethod
     def _entered(view: View, values: Json) -> Json:

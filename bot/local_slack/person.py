@@ -156,6 +156,22 @@ class Person:
             body |= {"view_id": place.id, "values": entered}
         self._raise(self._post("/presses", body))
 
+    def picks(self, view: View, menu: str, typed: str = "") -> Json:
+        """Type into a menu of a view whose options the app offers; return the first, to be submitted as its value.
+
+        Raises NotSeen when the app offers none.
+        """
+        offered = self.offered(view, menu, typed)
+        if not offered:
+            raise NotSeen(f"{menu} offers nothing for {typed!r}")
+        return offered[0]
+
+    def offered(self, view: View, menu: str, typed: str = "") -> list[Json]:
+        """Return all options that the app offers for what is typed into a menu of a view."""
+        body = {"user": self.id, "view_id": view.id, "menu": menu, "typed": typed}
+        options: list[Json] = self._post("/suggestions", body)["options"]
+        return options
+
     def submits(self, values: Json | None = None) -> Json:
         """Submit the modal in front, with values by label, block_id or action_id; return the errors by block_id."""
         answer = self._post("/submissions", {"user": self.id, "values": values or {}})

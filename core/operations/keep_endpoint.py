@@ -27,7 +27,7 @@ def keep_endpoint(services: Services, endpoint_id: str, user: str, lasting: time
         endpoint = session.get_one(Endpoint, endpoint_id)
         if endpoint.wanted == "gone" or endpoint.state == "Gone":
             raise ConflictError(f"The endpoint `{endpoint.id}` is gone or being deleted.")
-        endpoint.keep_until, endpoint.reminded_at = until, None
+        endpoint.keep_until, endpoint.kept_by, endpoint.reminded_at = until, user, None
         record_event(session, endpoint, EventKind.ENDPOINT_KEPT, now, actor=user, until=until.isoformat())
     try:
         services.azure.tag_endpoint(endpoint.id, {KEEP_TAG: until.isoformat(timespec="seconds")})

@@ -109,7 +109,7 @@ def change_wanted(
         plan = take_plan(session, plan_id, kind, user, now)
         record = session.get_one(table, plan.result)
         check(record)
-        record.wanted, record.next_at, record.attempts = wanted, now, 0
+        record.wanted, record.wanted_by, record.next_at, record.attempts = wanted, user, now, 0
         record_event(session, record, told, now, actor=user)
     return record
 

@@ -123,6 +123,8 @@ class Job(Requested, Work, Table):
     plan_id: Mapped[str] = mapped_column(ForeignKey("plans.id"), unique=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"))
     wanted: Mapped[str] = mapped_column(String(16), default="registered")
+    wanted_by: Mapped[str] = mapped_column(String(32), default="")
+    """Who changed last what is wanted; empty: nobody since it was asked for."""
     spec: Mapped[dict[str, Any]]
     """The plan's body: model, compute, parameters with their sources, files, price and time estimates."""
     state: Mapped[str] = mapped_column(String(32), default="")
@@ -157,6 +159,8 @@ class Endpoint(Requested, Work, Table):
     plan_id: Mapped[str] = mapped_column(ForeignKey("plans.id"), unique=True)
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"))
     wanted: Mapped[str] = mapped_column(String(16), default="up")
+    wanted_by: Mapped[str] = mapped_column(String(32), default="")
+    """Who changed last what is wanted; empty: nobody since it was asked for."""
     deployment: Mapped[str] = mapped_column(String(32))
     model_name: Mapped[str] = mapped_column(String(128))
     model_version: Mapped[str] = mapped_column(String(32))
@@ -183,6 +187,7 @@ class Endpoint(Requested, Work, Table):
     requests_known: Mapped[bool] = mapped_column(default=False)
     """Whether Azure's metrics answered at the last look; unknown is not idle."""
     keep_until: Mapped[datetime | None]
+    kept_by: Mapped[str] = mapped_column(String(32), default="")
     reminded_at: Mapped[datetime | None]
 
 
@@ -262,6 +267,27 @@ class Turn(Table):
     text: Mapped[str] = mapped_column(Text)
     person: Mapped[str] = mapped_column(String(32), default="")
     at: Mapped[datetime]
+    tokens: Mapped[int | None]
+    """As the deployment counted them; None: it did not say."""
+    message_ts: Mapped[str] = mapped_column(String(32), default="")
+    """The Slack message that shows it."""
+    feedback: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Of an answer: `good` or `bad` by the Slack user who said so."""
+
+
+class Conversation(Table):
+    """How a thread's conversation with a model is held, where somebody changed it: sampling and system prompt."""
+
+    __tablename__ = "conversations"
+
+    channel: Mapped[str] = mapped_column(String(32), primary_key=True)
+    thread: Mapped[str] = mapped_column(String(32), primary_key=True)
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("endpoints.id"))
+    temperature: Mapped[float]
+    top_p: Mapped[float]
+    max_new_tokens: Mapped[int]
+    system_prompt: Mapped[str] = mapped_column(Text, default="")
+    changed_by: Mapped[str] = mapped_column(String(32), default="")
 
 
 class Lease(Table):

@@ -13,9 +13,10 @@ from slack_sdk import WebClient
 from bot.cards.endpoint import ASK
 from bot.cards.plan import CONFIRM, DISMISS
 from bot.conversation import Conversation
+from bot.desk import Desk
 from bot.open_stream import OpenStream
 from bot.recovery import take_up
-from bot.requests import Dependencies, Desk, Request, from_button, from_command, from_words
+from bot.requests import Dependencies, Request, from_button, from_command, from_words
 from core.clock import AdjustableClock
 from core.events import EventKind
 from core.operations.dismiss_plan import dismiss_plan
