@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -177,11 +177,30 @@ class House:
         self.bot.start()
         self._kill_amid(calls)
 
+    @contextmanager
+    def kept_from(self, call: AzureCall) -> Iterator[None]:
+        """Keep the bot from making `call` for the length of the block, however fast or slow this machine is.
+
+        It is dead at the end of the block.
+        """
+        self.azure.control.add_fault("hold", call.path, method=call.method, times=10_000)
+        yield
+        self._drop_held_by_azure()
+        self.azure.control.clear_faults()
+
     def _kill_amid(self, calls: Sequence[SlackCall | AzureCall]) -> None:
         held = [self._wait(call) for call in calls]
         self.bot.kill()
         for one in held:
-            self._drop(one)
+            if isinstance(one, SlackHeld):
+                self.slack.control.drop(one)
+        self._drop_held_by_azure()
+
+    def _drop_held_by_azure(self) -> None:
+        """Cut off what a dead bot had asked of Azure, so that it has no effect later."""
+        with suppress(TimeoutError):
+            while True:
+                self.azure.control.drop(self.azure.control.wait_for_held(0))
 
     def _drop(self, held: SlackHeld | AzureHeld) -> None:
         if isinstance(held, SlackHeld):

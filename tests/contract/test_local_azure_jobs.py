@@ -351,7 +351,8 @@ def _answers(port: int) -> bool:
 
 def _hanging(folder: Path) -> list[int]:
     """Return the processes that work on stages of the jobs in `folder`."""
-    return [process.pid for process in psutil.process_iter() if f"{folder}/work/" in " ".join(process.cmdline())]
+    found = psutil.process_iter(["cmdline"])  # None of one that has ended meanwhile
+    return [process.pid for process in found if f"{folder}/work/" in " ".join(process.info["cmdline"] or ())]
 
 
 def _log(azure, ml, job) -> str:
